@@ -1,0 +1,43 @@
+# What there is to do here. `make` alone prints this list; each target's help is the text after its two number signs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+TIMEOUT      ?= 20m
+PACKAGES     ?= ./...
+BENCH        ?= .
+BENCHTIME    ?= 3s
+COMPOSE      ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+GOLANGCI     := v2.15.0
+LINT          = $(shell golangci-lint version 2>/dev/null | grep -q 'version $(GOLANGCI:v%=%) ' && echo golangci-lint \
+                  || echo go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI))
+
+# Tests build programs too; a checkout that git refuses to read (another owner) must not stop them.
+test bench: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+.PHONY: help build test lint bench compose-check
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+build: ## bin/curfew: one static program
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/curfew ./cmd/curfew
+
+test: ## every test with the race detector; says first what this machine makes it leave out (with CI set: nothing)
+	@. .ci/prepare && go test $$CURFEW_RACE -timeout $(TIMEOUT) $(PACKAGES)
+
+lint: ## go vet for Linux and macOS, and golangci-lint with the rules of .golangci.yml
+	go vet ./...
+	go vet -tags curfewtest ./...
+	GOOS=darwin go vet ./...
+	$(LINT) run
+
+bench: ## how fast jobs go through: see docs/benchmarks.md
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout $(TIMEOUT) ./integration
+
+compose-check: ## is docker-compose.yml well formed, and does nats-server take compose.nats.conf?
+	$(COMPOSE) config >/dev/null
+	NATS_USER='"curfew"' NATS_PASSWORD='"a#b $$c"' go tool nats-server -t -c compose.nats.conf
