@@ -1,0 +1,65 @@
+package queue
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOutputComesBackAsWritten(t *testing.T) {
+	t.Parallel()
+	q := declared(t, startNode(t))
+	ctx := within(t, 10*time.Second)
+	s := newSession()
+	body := []byte("\x00\xff text")
+	want := Chunk{Session: s, Job: "j", Stream: "stderr", Fence: 7, Offset: 99, Body: bytes.Clone(body)}
+	c := want
+	c.Body = body
+	require.NoError(t, q.WriteOutput(c))
+	copy(body, "reused!!") // the caller may
+	require.NoError(t, q.output.settled(ctx))
+	var got []Chunk
+	require.NoError(t, q.Output(ctx, s, false, func(c Chunk) error { got = append(got, c); return nil }))
+	require.Len(t, got, 1)
+	require.WithinDuration(t, time.Now(), got[0].At, time.Minute)
+	got[0].At = time.Time{}
+	require.Equal(t, want, got[0])
+	require.Error(t, q.WriteOutput(Chunk{Session: "x"}))
+}
+
+// TestOutputNeverBlocks: with NATS away, writing goes on at once, up to the bound; what fitted arrives later.
+func TestOutputNeverBlocks(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	q := declared(t, n)
+	ctx := within(t, 30*time.Second)
+	n.stop()
+	require.Eventually(t, func() bool { return !q.Up() }, 5*time.Second, time.Millisecond)
+	s := newSession()
+	start := time.Now()
+	written, dropped := 0, 0
+	for i := range 40 {
+		switch err := q.WriteOutput(Chunk{Session: s, Offset: uint64(i), Body: make([]byte, 512<<10)}); {
+		case err == nil:
+			written++
+		default:
+			require.ErrorIs(t, err, ErrOutputDropped)
+			dropped++
+		}
+	}
+	q.Emit(Event{Type: "started", Session: s})
+	require.Less(t, time.Since(start), 2*time.Second)
+	require.Equal(t, 31, written)
+	require.Equal(t, 9, dropped)
+	n.start(t)
+	require.NoError(t, q.output.settled(ctx))
+	require.NoError(t, q.events.settled(ctx))
+	var offsets []uint64
+	require.NoError(t, q.Output(ctx, s, false, func(c Chunk) error { offsets = append(offsets, c.Offset); return nil }))
+	require.Len(t, offsets, written)
+	require.IsIncreasing(t, offsets)
+	require.Len(t, events(t, q, s), 1)
+	require.NoError(t, q.WriteOutput(Chunk{Session: s, Body: []byte("room again")}))
+}
