@@ -1,0 +1,42 @@
+package process
+
+import (
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shellTerm is how shells and many programs report their own death by SIGTERM.
+const shellTerm = 128 + int(syscall.SIGTERM)
+
+// Exit says how a subprocess ended.
+type Exit struct {
+	Code      int            // exit code; -1 when a signal ended it or the status was lost
+	Signal    syscall.Signal // the signal that ended it; 0 none
+	At        time.Time      // when its end was seen
+	Leftovers int            // processes of its group that outlived it and were killed
+	Alive     int            // of these, those that SIGKILL had not ended a second later
+}
+
+// String is "code 1", "SIGKILL" or, where somebody else took the status,
+// "unknown".
+func (e Exit) String() string {
+	switch {
+	case e.Signal != 0:
+		if name := unix.SignalName(e.Signal); name != "" {
+			return name
+		}
+		return "signal " + strconv.Itoa(int(e.Signal))
+	case e.Code < 0:
+		return "unknown"
+	default:
+		return "code " + strconv.Itoa(e.Code)
+	}
+}
+
+// Term says whether the end looks like SIGTERM's: killed by it, or code 143.
+func (e Exit) Term() bool {
+	return e.Signal == syscall.SIGTERM || e.Signal == 0 && e.Code == shellTerm
+}

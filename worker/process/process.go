@@ -1,0 +1,103 @@
+package process
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Process is one subprocess. Its methods may be called from any goroutine, at
+// any time.
+type Process struct {
+	stopSignal syscall.Signal
+	grace      time.Duration
+	exited     func() // Hooks.Exited, may be nil
+
+	leader *leader
+	stdin  *feeder // nil when the body fitted into the pipe
+	stdout *output
+	stderr *output
+	work   sync.WaitGroup // the goroutines of stdin, stdout and stderr
+
+	done chan struct{} // closed once, by wait
+	exit Exit          // written before done is closed, read after
+
+	mu        sync.Mutex
+	over      bool        // the end was seen: no signal leaves any more
+	intent    error       // why it is stopped; the first one stays
+	intentAt  time.Time   // set with intent
+	signalled time.Time   // when our first signal left
+	climbing  bool        // the ladder has begun
+	killTimer *time.Timer // the ladder's last step
+}
+
+// Start runs the subprocess. The context only bounds the wait for a spawn: it
+// does not end the subprocess later, Stop does. The error is a *SpawnError.
+func Start(ctx context.Context, s Spec) (*Process, error) {
+	return theSpawner().start(ctx, s)
+}
+
+func (sp *spawner) start(ctx context.Context, s Spec) (*Process, error) {
+	if !filepath.IsAbs(s.Path) {
+		return nil, &SpawnError{Kind: SpawnMissing, Path: s.Path, Err: errRelative}
+	}
+	pipes, err := sp.openPipes(s.Stdin)
+	if err != nil {
+		return nil, &SpawnError{Kind: kindOf(err), Path: s.Path, Err: err}
+	}
+	r := &request{spec: &s, files: pipes.child}
+	failed := sp.do(ctx, r)
+	pipes.closeChild(sp.devNull)
+	if failed != nil {
+		pipes.closeParent()
+		return nil, failed
+	}
+	p := &Process{
+		stopSignal: s.StopSignal,
+		grace:      s.Grace,
+		exited:     s.Hooks.Exited,
+		leader:     newLeader(r.pid, r.pidfd, sp.groupByFD),
+		stdout:     newOutput(Stdout, pipes.parent[1], s.Sink, &sp.buffers),
+		stderr:     newOutput(Stderr, pipes.parent[2], s.Sink, &sp.buffers),
+		done:       make(chan struct{}),
+	}
+	if p.stopSignal == 0 {
+		p.stopSignal = syscall.SIGTERM
+	}
+	if s.Hooks.Spawned != nil {
+		s.Hooks.Spawned(r.pid, r.pidfd)
+	}
+	confine(r.pid) // its number is its own until wait reaps it
+	p.work.Go(p.stdout.run)
+	p.work.Go(p.stderr.run)
+	if pipes.parent[0] >= 0 {
+		p.stdin = newFeeder(pipes.parent[0], s.Stdin[pipes.fed:])
+		p.work.Go(p.stdin.run)
+	}
+	go p.wait()
+	return p, nil
+}
+
+// PID is the main process' id, which is also its group's.
+func (p *Process) PID() int { return p.leader.pid }
+
+// Done is closed when the main process is reaped, its group is killed and its
+// output is read.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Exit says how it ended. It waits for Done.
+func (p *Process) Exit() Exit {
+	<-p.done
+	return p.exit
+}
+
+// StderrTail is a copy of the last bytes of standard error, 4 KiB at most.
+func (p *Process) StderrTail() []byte { return p.stderr.tail.bytes() }
+
+// Dropped counts the bytes that Sink.Line never got because their line was
+// longer than 1 MiB.
+func (p *Process) Dropped() uint64 {
+	return p.stdout.dropped.Load() + p.stderr.dropped.Load()
+}

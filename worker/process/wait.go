@@ -1,0 +1,47 @@
+package process
+
+import "time"
+
+// readWait is how long output may stay open after the main process has ended
+// and its group was killed: somebody outside the group holds it.
+const readWait = time.Second
+
+// wait sees the subprocess through its end. Done is closed by nothing else.
+func (p *Process) wait() {
+	p.leader.awaitEnd()
+
+	// Under the lock, so that no signal by number can leave after the reaping:
+	// that is when the number becomes free for a stranger.
+	p.mu.Lock()
+	p.over = true
+	if p.killTimer != nil {
+		p.killTimer.Stop()
+	}
+	e := Exit{Code: -1, At: time.Now()}
+	p.leader.beforeReap()
+	if status, ok := p.leader.reap(); ok {
+		if status.Signaled() {
+			e.Signal = status.Signal()
+		} else {
+			e.Code = status.ExitStatus()
+		}
+	}
+	p.mu.Unlock()
+
+	e.Leftovers, e.Alive = collectGroup(p.leader)
+
+	end := time.Now().Add(readWait)
+	p.stdout.endBy(end)
+	p.stderr.endBy(end)
+	if p.stdin != nil {
+		p.stdin.abandon()
+	}
+	p.work.Wait()
+
+	if p.exited != nil {
+		p.exited()
+	}
+	p.leader.close()
+	p.exit = e
+	close(p.done)
+}
