@@ -1,0 +1,198 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"curfew/queue"
+	"curfew/registry"
+	"curfew/worker/agent"
+	"curfew/worker/process"
+)
+
+// termAttribution is the time in which an end by SIGTERM and a drain count as
+// one event: systemd and Ctrl-C signal worker and subprocess at once.
+const termAttribution = 500 * time.Millisecond
+
+// liveRun is one started subprocess and what it printed.
+type liveRun struct {
+	proc    *process.Process
+	out     *output
+	started time.Time
+}
+
+// runTask starts the subprocess, watches it to its end and settles the job.
+func (a *adoption) runTask(ctx context.Context, t *task, heard *hearing) (ending, error) {
+	run, err := a.start(ctx, t)
+	if err != nil {
+		return a.notStarted(ctx, t, err)
+	}
+	reached(stepSpawn)
+	log := a.log.WithField("seq", t.key.Seq).WithField("job", t.job.ID).WithField("fence", t.fence).
+		WithField("attempt", t.key.Attempt).WithField("pid", run.proc.PID())
+	log.Info("run started")
+	a.w.q.Emit(a.event("started", t))
+	a.watch(ctx, t, run, heard)
+	reached(stepExit)
+	exit := run.proc.Exit()
+	e := a.endingOf(ctx, t, run)
+	log.WithField("exit", exit.String()).WithField("intent", string(e.Intent)).Info("run ended")
+	if exit.Leftovers > 0 {
+		log.WithField("leftovers", exit.Leftovers).Warn("processes outlived their agent and were killed")
+	}
+	return a.settle(ctx, t, Settle(e), run)
+}
+
+// start spawns the subprocess; a live predecessor of the session on this host
+// has exited before.
+func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
+	dir, err := a.workdir(t.agent)
+	if err != nil {
+		return nil, err
+	}
+	rec := a.snap.Record
+	call := agent.Call{
+		Session: a.session, Job: t.job.ID, Attempt: t.key.Attempt, Fence: t.fence,
+		Workdir: dir, Worker: a.w.cfg.ID, Deadline: rec.Curfew(), CreatedAt: rec.CreatedAt,
+		Traceparent: t.job.Traceparent, Resume: rec.Succeeded,
+	}
+	argv := t.agent.Argv(call)
+	run := &liveRun{out: newOutput(a, t)}
+	spec := process.Spec{
+		Path: argv[0], Args: argv[1:], Env: t.agent.Environ(call, os.LookupEnv), Dir: dir,
+		Stdin: t.job.Body, StopSignal: t.agent.StopSignal, Grace: t.agent.Grace, Sink: run.out,
+		Hooks: process.Hooks{BeforeSpawn: func() error { return a.trusted(ctx) }},
+	}
+	_, err = a.w.table.Start(ctx, a.session, IntentLost, func(ctx context.Context) (registry.Entry, error) {
+		proc, err := process.Start(ctx, spec)
+		if err != nil {
+			return registry.Entry{}, err
+		}
+		run.proc, run.started = proc, time.Now()
+		return registry.Entry{
+			ID: t.key.Token + "/" + strconv.FormatUint(t.fence, 10), Session: a.session,
+			PID: proc.PID(), Fence: t.fence, Started: run.started, Run: proc,
+		}, nil
+	})
+	return run, err
+}
+
+// workdir is the folder that the agent runs in: its own setting, or one per session.
+func (a *adoption) workdir(ag *agent.Agent) (string, error) {
+	if ag.Workdir != "" {
+		return ag.Workdir, nil
+	}
+	dir := filepath.Join(a.w.cfg.Data, "sessions", a.session)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the work folder: %w", err)
+	}
+	return dir, nil
+}
+
+// notStarted settles a job whose subprocess could not be started.
+func (a *adoption) notStarted(ctx context.Context, t *task, err error) (ending, error) {
+	if e := a.trusted(ctx); e != nil {
+		return goOn, e
+	}
+	a.log.WithError(err).WithField("seq", t.key.Seq).Error("the agent could not be started")
+	e := Ending{
+		Spawn: SpawnFailed, Failures: a.snap.Failures, Attempts: a.w.cfg.Attempts, OnDrain: a.w.cfg.OnDrain,
+	}
+	var spawn *process.SpawnError
+	if errors.As(err, &spawn) {
+		switch spawn.Kind {
+		case process.SpawnMissing:
+			e.Spawn = SpawnNoProgram
+		case process.SpawnResources:
+			e.Spawn = SpawnNoResources
+		case process.SpawnRefused, process.SpawnOther:
+		}
+	}
+	s := Settle(e)
+	s.Reason += ": " + err.Error()
+	return a.settle(ctx, t, s, nil)
+}
+
+// endingOf gathers what decides the settlement.
+func (a *adoption) endingOf(ctx context.Context, t *task, run *liveRun) Ending {
+	exit := run.proc.Exit()
+	cause, _ := run.proc.Intent()
+	intent, reason := intentOf(cause)
+	_, signalled := run.proc.Signalled()
+	verdict := run.out.verdict()
+	e := Ending{
+		Intent: intent, Reason: reason, BeforeStop: !signalled,
+		Code: exit.Code, Signal: exit.Signal, Terminal: verdict.Terminal, Good: verdict.Good,
+		Failures: a.snap.Failures, Attempts: a.w.cfg.Attempts, OnDrain: a.w.cfg.OnDrain,
+	}
+	if rule, ok := t.agent.Rule(exit.Code); ok && exit.Signal == 0 {
+		e.Rule = rule
+	}
+	if e.Intent == IntentNone && e.TermExit() && a.w.drainedAround(ctx, exit.At) {
+		e.Intent, e.BeforeStop = IntentDraining, false
+	}
+	if e.Intent == IntentLost && a.trusted(ctx) == nil {
+		// The run was stopped because the lease was about to end, and then it
+		// was renewed after all: the job is still this worker's to hand back.
+		e.Intent, e.BeforeStop = IntentDraining, false
+		e.OnDrain = DrainRequeue
+	}
+	return e
+}
+
+// drainedAround says whether a drain of this worker began around t. An end by
+// SIGTERM that nobody here asked for waits for the answer.
+func (w *Worker) drainedAround(ctx context.Context, t time.Time) bool {
+	wait := time.NewTimer(termAttribution - time.Since(t))
+	defer wait.Stop()
+	select {
+	case <-w.draining:
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	began := w.drainAt.Load()
+	return began != nil && t.Sub(*began).Abs() <= termAttribution
+}
+
+// event is an event about the task's run.
+func (a *adoption) event(kind string, t *task) queue.Event {
+	return queue.Event{
+		Type: kind, Session: a.session, Seq: t.key.Seq, Job: t.job.ID, Agent: t.agent.Name,
+		Attempt: t.key.Attempt, Fence: t.fence, Worker: a.w.cfg.ID, At: a.lease.Now(),
+	}
+}
+
+// output is the sink of one run: it publishes what the agent prints, and lets
+// the agent's reader look at the lines.
+type output struct {
+	a      *adoption
+	t      *task
+	reader agent.Reader
+	last   atomic.Int64 // when something was printed last, unix ns; 0 never
+	lost   atomic.Uint64
+}
+
+func newOutput(a *adoption, t *task) *output { return &output{a: a, t: t, reader: t.agent.Reader()} }
+
+// Chunk publishes bytes; it never waits for the server.
+func (o *output) Chunk(s process.Stream, offset uint64, b []byte) {
+	o.last.Store(time.Now().UnixNano())
+	err := o.a.w.q.WriteOutput(queue.Chunk{
+		Session: o.a.session, Job: o.t.job.ID, Stream: string(s), Fence: o.t.fence, Offset: offset, Body: b,
+	})
+	if err != nil && o.lost.Add(uint64(len(b))) == uint64(len(b)) {
+		o.a.log.WithError(err).Warn("output of the agent is being dropped: the stream does not take it")
+	}
+}
+
+// Line lets the agent's reader see a line.
+func (o *output) Line(s process.Stream, b []byte, cut bool) { o.reader.Line(s, b, cut) }
+
+// verdict is final once the process is done.
+func (o *output) verdict() agent.Verdict { return o.reader.Verdict() }

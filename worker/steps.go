@@ -1,0 +1,15 @@
+package worker
+
+// step names a place in a job's life at which a test may kill the worker.
+type step string
+
+const (
+	stepOpen       step = "open"
+	stepSpawn      step = "spawn"
+	stepExit       step = "exit"
+	stepClose      step = "close"
+	stepDeadLetter step = "deadletter"
+	stepEvent      step = "event"
+	stepRemove     step = "remove"
+	stepRelease    step = "release"
+)

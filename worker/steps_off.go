@@ -1,0 +1,6 @@
+//go:build !curfewtest
+
+package worker
+
+// reached does nothing in the shipped program.
+func reached(step) {}
