@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -16,7 +17,8 @@ func (nothing) Line(Stream, []byte, bool)    {}
 
 // BenchmarkAgainstBare spawns and waits for a trivial program, here and with
 // os/exec without pipes or any other guard, in turns so that a busy machine
-// slows both. "of-bare" is throughput against the bare one.
+// slows both. "of-bare" is throughput against the bare one, "cpu-us-more" what
+// a run costs above it, the subprocess' own time included.
 func BenchmarkAgainstBare(b *testing.B) {
 	path, err := LookPath("true")
 	if err != nil {
@@ -33,20 +35,34 @@ func BenchmarkAgainstBare(b *testing.B) {
 	}
 	for _, callers := range []int{1, 4} {
 		b.Run(map[int]string{1: "1caller", 4: "4callers"}[callers], func(b *testing.B) {
-			var spent [2]time.Duration
+			var spent, cpu [2]time.Duration
 			const batch = 100
 			for done := 0; done < b.N; done += batch {
 				for i, f := range []func() error{bare, guarded} {
-					begin := time.Now()
+					begin, used := time.Now(), cpuUsed()
 					runBatch(b, callers, min(batch, b.N-done), f)
 					spent[i] += time.Since(begin)
+					cpu[i] += cpuUsed() - used
 				}
 			}
 			b.ReportMetric(float64(spent[0])/float64(spent[1]), "of-bare")
+			b.ReportMetric(float64((cpu[1]-cpu[0]).Microseconds())/float64(b.N), "cpu-us-more")
 			b.ReportMetric(float64(spent[1].Microseconds())/float64(b.N), "us/guarded")
 			b.ReportMetric(float64(spent[0].Microseconds())/float64(b.N), "us/bare")
 		})
 	}
+}
+
+// cpuUsed is this process' time and that of the children it has reaped.
+func cpuUsed() time.Duration {
+	var sum time.Duration
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if syscall.Getrusage(who, &u) == nil {
+			sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return sum
 }
 
 func runBatch(b *testing.B, callers, n int, f func() error) {

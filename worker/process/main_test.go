@@ -121,7 +121,7 @@ func programs() map[string]func(args []string) {
 				os.Exit(1)
 			}
 			<-p.Done()
-			fmt.Print(r.all(Stdout))
+			fmt.Print(r.all())
 		},
 		"worker": func([]string) { // starts one child and says its pid
 			s, r := child("deaf"), newRecorder()
@@ -192,7 +192,7 @@ func child(name string, args ...string) Spec {
 }
 
 // start runs a Spec and sees to it that nothing is left of it.
-func start(t testing.TB, s Spec) *Process {
+func start(t *testing.T, s Spec) *Process {
 	t.Helper()
 	p, err := Start(t.Context(), s)
 	require.NoError(t, err)

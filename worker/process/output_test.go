@@ -19,7 +19,7 @@ func TestLongLine(t *testing.T) {
 	require.Equal(t, []int{lineMax, len("short")}, r.lengths)
 	require.Equal(t, []bool{true, false}, r.cuts)
 	require.EqualValues(t, 3<<20-lineMax, p.Dropped())
-	require.Len(t, r.all(Stdout), 3<<20+len("\nshort\n"), "chunks have all of it")
+	require.Len(t, r.all(), 3<<20+len("\nshort\n"), "chunks have all of it")
 }
 
 func TestFlood(t *testing.T) {
@@ -49,7 +49,7 @@ func (c *counter) Line(Stream, []byte, bool) { c.lines.Add(1) }
 func TestChunkByAge(t *testing.T) {
 	t.Parallel()
 	p, r := run(t, child("drip"))
-	require.Eventually(t, func() bool { return r.all(Stdout) == dripped }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return r.all() == dripped }, patience, time.Millisecond)
 	select {
 	case <-p.Done():
 		t.Fatal("it should live")
@@ -129,6 +129,8 @@ func TestLines(t *testing.T) {
 }
 
 // A silent subprocess must not cost its reader a buffer.
+//
+//nolint:paralleltest // it measures this process' memory
 func TestSilenceIsCheap(t *testing.T) {
 	const count = 30
 	var before, after runtime.MemStats
@@ -136,7 +138,7 @@ func TestSilenceIsCheap(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for range count {
 		p, r := run(t, child("drip"))
-		require.Eventually(t, func() bool { return r.all(Stdout) == dripped }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return r.all() == dripped }, patience, time.Millisecond)
 		require.NotNil(t, p)
 	}
 	runtime.GC()

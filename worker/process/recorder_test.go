@@ -72,10 +72,11 @@ func (r *recorder) Line(s Stream, b []byte, cut bool) {
 	}
 }
 
-func (r *recorder) all(s Stream) string {
+// all is standard output so far.
+func (r *recorder) all() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.out[s].String()
+	return r.out[Stdout].String()
 }
 
 // await waits for one line of standard output.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func itoa(i int) string { return strconv.Itoa(i) }
+var errFirst, errSecond = errors.New("first"), errors.New("second")
 
 func TestSpawnErrors(t *testing.T) {
 	t.Parallel()
@@ -84,6 +83,7 @@ func TestKindOf(t *testing.T) {
 	require.Equal(t, SpawnOther, kindOf(errors.New("else")))
 }
 
+//nolint:paralleltest // it changes the environment
 func TestEnvironment(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_WORKER", "1")
 	for name, more := range map[string][]string{"none": nil, "some": {"A=b", "C=d e"}} {
@@ -92,13 +92,13 @@ func TestEnvironment(t *testing.T) {
 			s.Env = append(s.Env, more...)
 			p, r := run(t, s)
 			end(t, p, r)
-			require.ElementsMatch(t, s.Env, strings.Split(strings.TrimSpace(r.all(Stdout)), "\n"))
+			require.ElementsMatch(t, s.Env, strings.Split(strings.TrimSpace(r.all()), "\n"))
 		})
 	}
 	t.Run("nil", func(t *testing.T) {
 		p, r := run(t, Spec{Path: mustLook(t, "env")})
 		end(t, p, r)
-		require.Empty(t, r.all(Stdout))
+		require.Empty(t, r.all())
 	})
 }
 
@@ -139,7 +139,7 @@ func TestFolderAndGroup(t *testing.T) {
 	s.Dir = dir
 	p, r := run(t, s)
 	end(t, p, r)
-	require.Equal(t, dir+"\n", r.all(Stdout))
+	require.Equal(t, dir+"\n", r.all())
 
 	p, r = run(t, child("default"))
 	r.await(t, "ready")

@@ -17,7 +17,7 @@ func TestStdin(t *testing.T) {
 			s.Stdin = body
 			p, r := run(t, s)
 			require.Equal(t, "code 0", end(t, p, r).String())
-			require.True(t, string(body) == r.all(Stdout), "all of it, then EOF")
+			require.True(t, string(body) == r.all(), "all of it, then EOF")
 		})
 		t.Run(name+", never read", func(t *testing.T) {
 			t.Parallel()

@@ -53,6 +53,8 @@ func (p *Process) Kill(intent error) {
 
 // Intent is the first cause given to Stop or Kill and its time; nil when
 // nobody asked for the end.
+//
+//nolint:staticcheck // ST1008: the cause is the answer here, not the failure of the call
 func (p *Process) Intent() (cause error, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

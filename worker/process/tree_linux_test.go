@@ -65,7 +65,7 @@ func TestHeldOutput(t *testing.T) {
 	p, r := run(t, child("holder"))
 	e := end(t, p, r)
 	require.Equal(t, "code 0", e.String())
-	require.Contains(t, r.all(Stdout), "left\n")
+	require.Contains(t, r.all(), "left\n")
 	took := time.Since(e.At)
 	require.GreaterOrEqual(t, took, readWait)
 	require.Less(t, took, readWait+2*time.Second)
@@ -133,6 +133,8 @@ func TestNeverEverybody(t *testing.T) {
 // may have made it. The locked goroutines here end without unlocking, which is
 // how Go ends a thread, and there are enough of them to use up every thread
 // that an unlocked spawner could have run on.
+//
+//nolint:paralleltest // it ends threads that others may run on
 func TestThreadsMayEnd(t *testing.T) {
 	const count = 8
 	var live []*Process
@@ -182,6 +184,7 @@ func TestDeathWithWorker(t *testing.T) {
 	end(t, p, r)
 }
 
+//nolint:paralleltest // it counts this process' goroutines and descriptors
 func TestNothingLeaks(t *testing.T) {
 	settle := func() (goroutines, files int) {
 		runtime.GC()
@@ -229,7 +232,7 @@ func TestConfined(t *testing.T) {
 	t.Parallel()
 	p, r := run(t, child("default"))
 	r.await(t, "ready")
-	score, err := os.ReadFile("/proc/" + itoa(p.PID()) + "/oom_score_adj")
+	score, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/oom_score_adj")
 	require.NoError(t, err)
 	require.Equal(t, oomScore, strings.TrimSpace(string(score)))
 	var limit unix.Rlimit

@@ -1,17 +1,15 @@
 package process
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-var errFirst, errSecond = errors.New("first"), errors.New("second")
 
 func TestStop(t *testing.T) {
 	t.Parallel()
@@ -113,7 +111,7 @@ func TestStopAfterEnd(t *testing.T) {
 		require.NoError(t, err)
 		p := &Process{leader: newLeader(pid, -1, false), stopSignal: syscall.SIGTERM}
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-		awaitState(t, pid, 'Z')
+		p.leader.awaitEnd()
 		p.Stop(errFirst)
 		requireUnasked(t, p)
 		_, ok := p.leader.reap()
@@ -143,7 +141,7 @@ func awaitGone(t *testing.T, pid int) {
 
 // stateOf is 0 for a process that is not there.
 func stateOf(pid int) byte {
-	stat, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "stat"))
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return 0
 	}
