@@ -10,13 +10,13 @@ import (
 // Orders are written into the record by whoever gives them; the holder of the
 // session reads them there.
 var (
-	// ErrNoSession: no record of the session exists.
+	// ErrNoSession says that no record of the session exists.
 	ErrNoSession = errors.New("no such session: no job of it has been taken up yet, or its record has been dropped")
-	// ErrOver: the session has expired or was cancelled; that is final.
+	// ErrOver says that the session has expired or was cancelled; that is final.
 	ErrOver = errors.New("the session is over")
-	// ErrNoRun: the session has no live run.
+	// ErrNoRun says that the session has no live run.
 	ErrNoRun = errors.New("the session has no live run")
-	// ErrTooOld: a wall clock may not outlive the session's record.
+	// ErrTooOld says that a wall clock may not outlive the session's record.
 	ErrTooOld = errors.New("the wall clock of a session may not be longer than 7 days")
 )
 

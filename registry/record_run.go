@@ -66,6 +66,11 @@ func (r Record) Begin(o Opening) Record {
 	r.NotBefore = time.Time{}
 	r.Agent = o.Agent
 	r.Stop = nil
+	if r.Last != nil { // its effects are done, and its event tells the rest
+		last := *r.Last
+		last.Result, last.Stderr = "", nil
+		r.Last = &last
+	}
 	r.Run = &OpenRun{
 		RunKey: RunKey{Token: o.Token, Seq: o.Seq, Attempt: r.Begins.Count},
 		Job:    o.Job, Worker: o.Worker, Host: o.Host, Started: o.Started,

@@ -14,9 +14,9 @@ import (
 )
 
 var (
-	// ErrConflict: the record changed since it was read; read it again.
+	// ErrConflict says that the record changed since it was read: read it again.
 	ErrConflict = errors.New("the record was changed by someone else")
-	// ErrNoBucket: the bucket of the records does not exist.
+	// ErrNoBucket says that the bucket of the records does not exist.
 	ErrNoBucket = errors.New("the records bucket does not exist: start a worker or run `curfew setup`")
 )
 

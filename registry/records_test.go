@@ -58,7 +58,7 @@ func TestRecordsCompareAndSet(t *testing.T) {
 	read, err := r.Get(ctx, recSession)
 	require.NoError(t, err)
 	require.Equal(t, first.Fence(), read.Fence())
-	require.Equal(t, ordered.Record.Stop.Reason, read.Stop.Reason)
+	require.Equal(t, ordered.Stop.Reason, read.Stop.Reason)
 }
 
 func TestOrders(t *testing.T) {

@@ -92,13 +92,13 @@ func (h *heldHint) knownSeq() uint64 {
 	}
 }
 
-// notYet: the record says that the session's work has to wait.
-type notYet struct {
+// notYetError says that, by the record, the session's work has to wait.
+type notYetError struct {
 	why  string
 	wait time.Duration
 }
 
-func (e *notYet) Error() string { return fmt.Sprintf("%s, for %s", e.why, e.wait) }
+func (e *notYetError) Error() string { return fmt.Sprintf("%s, for %s", e.why, e.wait) }
 
 // begin reads the record and acquires the lease.
 func (a *adoption) begin(ctx context.Context) error {
@@ -131,9 +131,9 @@ func (a *adoption) mayWait(ctx context.Context, now time.Time) error {
 	}
 	switch {
 	case a.snap.Paused != nil:
-		return &notYet{"the session is paused", time.Minute}
+		return &notYetError{"the session is paused", time.Minute}
 	case a.snap.Run == nil && a.snap.BackingOff(now):
-		return &notYet{"the session is in backoff", a.snap.NotBefore.Sub(now)}
+		return &notYetError{"the session is in backoff", a.snap.NotBefore.Sub(now)}
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func (a *adoption) refused(ctx context.Context, err error) {
 	var (
 		held    *registry.HeldError
 		unclean *registry.UncleanError
-		wait    *notYet
+		wait    *notYetError
 	)
 	switch {
 	case errors.As(err, &held):
@@ -236,7 +236,7 @@ func (a *adoption) stay(ctx context.Context) {
 	go func() {
 		select {
 		case <-lease.Lost():
-			cancel(IntentLost)
+			cancel(errLost)
 		case <-stopped:
 		}
 	}()
@@ -278,7 +278,7 @@ func (a *adoption) work(ctx context.Context, heard *hearing) ending {
 				return endLost
 			}
 		default:
-			if errors.Is(context.Cause(ctx), IntentLost) || errors.Is(err, IntentLost) {
+			if errors.Is(context.Cause(ctx), errLost) || errors.Is(err, errLost) {
 				return endLost
 			}
 			a.log.WithError(err).Error("the adoption failed, leaving the session to another worker")

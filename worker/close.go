@@ -83,7 +83,7 @@ func (a *adoption) close(ctx context.Context, t *task, change func(registry.Reco
 			if c := a.snap.Closed; c != nil && *c == t.key {
 				return nil
 			}
-			return IntentLost
+			return errLost
 		}
 		if err := a.commit(ctx, change(a.snap.Record)); !errors.Is(err, errAgain) {
 			return err

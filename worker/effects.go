@@ -39,7 +39,7 @@ func (a *adoption) send(ctx context.Context, what string, op func(context.Contex
 			return err
 		}
 		return op(ctx)
-	}, IntentLost)
+	}, errLost)
 }
 
 // remove takes a finished job out of the stream, with its delivery where this

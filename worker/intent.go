@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Intent is why this worker asked a run to stop: the cause of its
-// cancellation. It belongs to one run; the first one recorded counts.
+// Intent is why this worker asked a run to stop. It belongs to one run; the
+// first one recorded counts.
 type Intent string
 
 // The intents. IntentNone is a run that nobody asked to stop.
@@ -24,35 +24,29 @@ const (
 	IntentHalted    Intent = "halted"
 )
 
-// Error makes an intent the cause of a cancellation.
-func (i Intent) Error() string { return "stopped: " + string(i) }
-
-// stopCause is an intent with the words that an order or a limit adds to it.
-type stopCause struct {
-	intent Intent
-	reason string
+// StopError is the cause of a cancellation: an intent, with the words that an
+// order or a limit adds to it.
+type StopError struct {
+	Intent Intent
+	Reason string // may be empty
 }
 
-func (c stopCause) Error() string { return fmt.Sprintf("%s (%s)", c.intent.Error(), c.reason) }
-func (c stopCause) Unwrap() error { return c.intent }
-
-// because gives an intent its reason; "" leaves it bare.
-func because(i Intent, reason string) error {
-	if reason == "" {
-		return i
+func (e *StopError) Error() string {
+	if e.Reason == "" {
+		return "stopped: " + string(e.Intent)
 	}
-	return stopCause{intent: i, reason: reason}
+	return fmt.Sprintf("stopped: %s (%s)", e.Intent, e.Reason)
 }
+
+// errLost is the cause of everything that ends because the lease is lost.
+var errLost = because(IntentLost, "")
+
+func because(i Intent, reason string) error { return &StopError{Intent: i, Reason: reason} }
 
 // intentOf reads the intent and its reason back from a cause.
 func intentOf(cause error) (Intent, string) {
-	var c stopCause
-	if errors.As(cause, &c) {
-		return c.intent, c.reason
-	}
-	var i Intent
-	if errors.As(cause, &i) {
-		return i, ""
+	if e, ok := errors.AsType[*StopError](cause); ok {
+		return e.Intent, e.Reason
 	}
 	return IntentNone, ""
 }

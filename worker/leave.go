@@ -84,7 +84,7 @@ func (a *adoption) handOn(ctx context.Context, end ending) {
 		return
 	}
 	_, knocked := a.lease.Knocks()
-	seq := max(knocked, a.snap.Begins.Seq)
+	seq := max(knocked, a.snap.Begins.Seq, a.looked)
 	if end == endNotOver && knocked == 0 {
 		return // the sweeper leaves a session as it found it
 	}

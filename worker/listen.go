@@ -86,11 +86,11 @@ func (a *adoption) orderFor(t *task) error {
 	case s.Run == nil || s.Run.RunKey != t.key:
 		// Another holder superseded this run: the lease was over without this
 		// worker knowing, so nothing of it counts any more.
-		return IntentLost
+		return errLost
 	case s.Tombstone != nil && s.Tombstone.Why == registry.WhyCancelled:
 		return because(IntentCancelled, s.Tombstone.Reason)
 	case s.Tombstone != nil:
-		return IntentExpired
+		return because(IntentExpired, "")
 	case s.Stop != nil && s.Stop.RunKey == t.key:
 		return because(IntentStopped, s.Stop.Reason)
 	case s.ReplaceSeq > t.key.Seq:

@@ -111,6 +111,8 @@ func (a *adoption) commit(ctx context.Context, rec registry.Record) error {
 	case err == nil:
 		a.saw(s)
 		return nil
+	case ctx.Err() != nil: // whether it was written shows at the next reading
+		return context.Cause(ctx)
 	case errors.Is(err, registry.ErrConflict):
 		err = a.reread(ctx)
 	default:
@@ -130,7 +132,7 @@ func (a *adoption) trusted(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if a.lease.TrustLeft() <= 0 {
-		return IntentLost
+		return errLost
 	}
 	return nil
 }

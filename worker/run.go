@@ -69,7 +69,7 @@ func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
 		Stdin: t.job.Body, StopSignal: t.agent.StopSignal, Grace: t.agent.Grace, Sink: run.out,
 		Hooks: process.Hooks{BeforeSpawn: func() error { return a.trusted(ctx) }},
 	}
-	_, err = a.w.table.Start(ctx, a.session, IntentLost, func(ctx context.Context) (registry.Entry, error) {
+	_, err = a.w.table.Start(ctx, a.session, errLost, func(ctx context.Context) (registry.Entry, error) {
 		proc, err := process.Start(ctx, spec)
 		if err != nil {
 			return registry.Entry{}, err
@@ -104,8 +104,7 @@ func (a *adoption) notStarted(ctx context.Context, t *task, err error) (ending, 
 	e := Ending{
 		Spawn: SpawnFailed, Failures: a.snap.Failures, Attempts: a.w.cfg.Attempts, OnDrain: a.w.cfg.OnDrain,
 	}
-	var spawn *process.SpawnError
-	if errors.As(err, &spawn) {
+	if spawn, ok := errors.AsType[*process.SpawnError](err); ok {
 		switch spawn.Kind {
 		case process.SpawnMissing:
 			e.Spawn = SpawnNoProgram

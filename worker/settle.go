@@ -108,6 +108,14 @@ func (e Ending) goodResult() bool {
 	return e.Spawn == SpawnedOK && e.Code == 0 && e.Signal == 0 && (!e.Terminal || e.Good)
 }
 
+// cutShort says that our stop signal went out before the end, and that the agent
+// did not say for itself that it had finished all the same. An exit code of 0
+// after a stop signal proves nothing: some agents always end with it.
+func (e Ending) cutShort() bool {
+	saidGood := e.Terminal && e.goodResult()
+	return !e.BeforeStop && !saidGood
+}
+
 // row is a line of the table for runs that were asked to stop.
 type row struct {
 	outcome Outcome
@@ -159,14 +167,14 @@ func Settle(e Ending) Settlement {
 	case e.Intent != IntentNone && e.BeforeStop && e.goodResult():
 		// It was done before it could be asked: nothing is taken from it.
 		return Settlement{Outcome: Succeeded, Fate: FateDone}
-	case e.Intent == IntentDraining && !e.BeforeStop && !(e.Terminal && e.goodResult()):
+	case e.Intent == IntentDraining && e.cutShort():
 		return Settlement{Outcome: HandedBack, Fate: byDrain[e.OnDrain], Reason: "the worker drained"}
-	case e.Intent == IntentHalted && !e.BeforeStop && !(e.Terminal && e.goodResult()):
+	case e.Intent == IntentHalted && e.cutShort():
 		return fromRow(e, byIntent[IntentHalted])
 	case e.Intent == IntentDraining, e.Intent == IntentHalted, e.Intent == IntentNone:
 		return unasked(e)
 	default:
-		if e.Terminal && e.Good && e.goodResult() {
+		if e.Terminal && e.goodResult() {
 			return Settlement{Outcome: Succeeded, Fate: FateDone}
 		}
 		return limited(e, fromRow(e, byIntent[e.Intent]))

@@ -43,10 +43,10 @@ func (a *adoption) watch(ctx context.Context, t *task, run *liveRun, heard *hear
 			return
 		case <-lost:
 			lost = nil
-			run.proc.Kill(IntentLost)
+			run.proc.Kill(errLost)
 		case <-stopRuns:
 			stopRuns = nil
-			run.proc.Stop(IntentDraining)
+			run.proc.Stop(because(IntentDraining, ""))
 		case cause := <-orders:
 			run.proc.Stop(cause)
 		case <-curfews:
@@ -60,7 +60,7 @@ func (a *adoption) watch(ctx context.Context, t *task, run *liveRun, heard *hear
 			run.proc.Stop(because(IntentTimeout, clocks.limit.String()))
 		case <-clocks.trust.C:
 			if clocks.untilDistrust(a) <= 0 {
-				run.proc.Stop(IntentLost)
+				run.proc.Stop(errLost)
 			}
 		case <-clocks.quiet:
 			if cause := clocks.quietAt(t, run); cause != nil {
