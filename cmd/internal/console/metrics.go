@@ -1,0 +1,39 @@
+package console
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Sources is what the metrics are read from, at each scrape.
+type Sources struct {
+	NATSUp  func() bool
+	RedisUp func() bool
+	Live    func() int             // sessions with a live subprocess on this worker
+	More    []prometheus.Collector // what the worker counts itself
+}
+
+// NewMetrics is a registry of its own, so that several workers fit into one process.
+func NewMetrics(s Sources) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		gauge("nats_up", "1 while NATS is connected.", func() float64 { return number(s.NATSUp()) }),
+		gauge("redis_up", "1 while Redis answers.", func() float64 { return number(s.RedisUp()) }),
+		gauge("live_sessions", "Sessions with a live subprocess on this worker.", func() float64 { return float64(s.Live()) }),
+	)
+	r.MustRegister(s.More...)
+	return r
+}
+
+func gauge(name, help string, f func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "curfew", Name: name, Help: help}, f)
+}
+
+func number(up bool) float64 {
+	if up {
+		return 1
+	}
+	return 0
+}
