@@ -37,7 +37,7 @@ func (r *Records) Cancel(ctx context.Context, session, reason string) (Snapshot,
 			rec.CreatedAt, rec.MaxAgeMS = now, MaxSessionAge.Milliseconds()
 		}
 		if rec.Tombstone != nil {
-			return rec, fmt.Errorf("%w: it was %s at %s", ErrOver, rec.Tombstone.Why, rec.Tombstone.At.Format(time.RFC3339))
+			return rec, rec.overError(now)
 		}
 		rec.Tombstone = &Tombstone{Why: WhyCancelled, Reason: reason, At: now}
 		return rec, nil
@@ -71,8 +71,8 @@ func (r *Records) Extend(ctx context.Context, session string, by time.Duration) 
 		if s.Revision == 0 {
 			return rec, ErrNoSession
 		}
-		if rec.Over(now) {
-			return rec, fmt.Errorf("%w: its curfew was %s", ErrOver, rec.Curfew().Format(time.RFC3339))
+		if err := rec.overError(now); err != nil {
+			return rec, err
 		}
 		if rec.MaxAge()+by > MaxSessionAge {
 			return rec, fmt.Errorf("%w: it has %s already", ErrTooOld, rec.MaxAge())
@@ -93,6 +93,17 @@ func (r *Records) Replace(ctx context.Context, session string, seq uint64) (Snap
 		rec.ReplaceSeq = seq
 		return rec, nil
 	})
+}
+
+// overError says how the session ended, nil where it has not.
+func (r Record) overError(now time.Time) error {
+	switch t := r.Tombstone; {
+	case t != nil && t.Why == WhyCancelled:
+		return fmt.Errorf("%w: it was cancelled at %s", ErrOver, t.At.UTC().Format(time.RFC3339))
+	case r.Over(now):
+		return fmt.Errorf("%w: its curfew was at %s", ErrOver, r.Curfew().UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // order writes one order by compare-and-set, reading again as often as others

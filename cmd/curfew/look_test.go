@@ -114,6 +114,7 @@ func TestOrders(t *testing.T) {
 	require.True(t, types["extended"], "%v", types)
 	require.Equal(t, 1, p.run(t, "extend", session, "1h").code)
 	require.Equal(t, 1, p.run(t, "cancel", session).code)
+	require.Equal(t, 3, p.run(t, "cancel", newSession()).code, "most likely mistyped")
 }
 
 func TestDeadLetters(t *testing.T) {
