@@ -14,6 +14,7 @@ import (
 const (
 	callTime    = 15 * time.Second // of a call whose caller set no deadline
 	attemptTime = 2 * time.Second  // one unanswered request: a leader that dies leaves one unanswered
+	changeTime  = 8 * time.Second  // a request that makes or changes something, or has a long answer
 )
 
 // Error codes of the JetStream API that nats.go has no name for.
@@ -40,16 +41,15 @@ type answer interface{ failure() error }
 // ask sends one request to the JetStream API and waits for its answer, attemptTime at most.
 // nats.go's own calls are not used where its reading of headers, its direct reads or its wrapping of errors lose something.
 func (q *Queue) ask(ctx context.Context, op string, request any, into answer) error {
-	if err := q.connected(ctx); err != nil {
-		return err
-	}
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	got, err := q.nc.RequestWithContext(ctx, q.api+op, body)
+	var got *nats.Msg
+	err = q.request(ctx, attemptTime, func(ctx context.Context) (err error) {
+		got, err = q.nc.RequestWithContext(ctx, q.api+op, body)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -57,6 +57,11 @@ func (q *Queue) ask(ctx context.Context, op string, request any, into answer) er
 		return fmt.Errorf("answer of the JetStream API to %s: %w", op, err)
 	}
 	return into.failure()
+}
+
+// manage repeats a request of nats.go's own that makes, changes or describes something.
+func (q *Queue) manage(ctx context.Context, d time.Duration, do func(context.Context) error) error {
+	return q.retry(ctx, func(ctx context.Context) error { return q.request(ctx, d, do) })
 }
 
 // retry repeats what may be repeated until it answers, with growing pauses, as long as ctx (callTime where it has no end).
@@ -89,7 +94,7 @@ func passing(err error) bool {
 	}
 	for _, one := range []error{
 		nats.ErrTimeout, context.DeadlineExceeded, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
-		nats.ErrDisconnected, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, ErrDisconnected,
+		nats.ErrDisconnected, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, ErrDisconnected, errUnanswered,
 	} {
 		if errors.Is(err, one) {
 			return true
@@ -103,7 +108,7 @@ func apiCode(err error) jetstream.ErrorCode {
 		return api.ErrorCode
 	}
 	// nats.go's sentinels carry their code in an unexported type.
-	if js := (jetstream.JetStreamError)(nil); errors.As(err, &js) && js.APIError() != nil {
+	if js := jetstream.JetStreamError(nil); errors.As(err, &js) && js.APIError() != nil {
 		return js.APIError().ErrorCode
 	}
 	return 0

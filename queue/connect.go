@@ -41,6 +41,7 @@ type Queue struct {
 
 	events, output *outbox
 	lookups        *lookups
+	flights        flights
 }
 
 // Connect reaches the server, or fails within ctx (5 s at most per server) with an *UnreachableError. A connection that was lost later
@@ -59,6 +60,7 @@ func Connect(ctx context.Context, o Options) (*Queue, error) {
 		healing: make(chan struct{}, 1),
 		turned:  make(chan struct{}),
 		lookups: newLookups(),
+		flights: flights{all: map[*flight]struct{}{}},
 	}
 	server, err := hosts(o.URL)
 	if err != nil {
@@ -67,7 +69,7 @@ func Connect(ctx context.Context, o Options) (*Queue, error) {
 	if err := q.dial(ctx); err != nil {
 		return nil, &UnreachableError{Server: server, Err: err}
 	}
-	if err := q.open(); err != nil {
+	if err := q.open(); err != nil { //nolint:contextcheck // the outboxes outlive the connecting
 		q.nc.Close()
 		return nil, err
 	}
@@ -146,9 +148,14 @@ func (q *Queue) dialOptions() ([]nats.Option, error) {
 		nats.CustomReconnectDelay(reconnectDelay),
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { q.log.WithError(err).Warn("NATS is away") }),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if !nc.IsClosed() { // by us
+				q.log.WithError(err).Warn("NATS is away")
+			}
+		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			q.log.WithField("server", nc.ConnectedAddr()).Info("NATS is back")
+			q.flights.downed(nc.Stats().Reconnects)
 			q.turn()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {

@@ -31,8 +31,8 @@ func (q *Queue) Identity() Identity {
 }
 
 // Declare makes the streams and the consumer that are missing and compares those that exist. Differences are a
-// *DifferError, other agreed lease terms a *TermsError (both may be in one error). With DeclareNever it makes nothing: a missing stream is ErrNotSetUp.
-// The terms are used again when the streams have to be healed later.
+// *DifferError, other agreed lease terms a *TermsError (both may be in one error). With DeclareNever it makes nothing: a
+// missing stream is ErrNotSetUp. The terms are used again when the streams have to be healed later.
 func (q *Queue) Declare(ctx context.Context, t Terms) error {
 	if err := t.validate(); err != nil {
 		return err
@@ -90,12 +90,11 @@ func (q *Queue) declare(ctx context.Context, t Terms) (made bool, err error) {
 
 // streamInfo answers ErrNotSetUp where the stream does not exist.
 func (q *Queue) streamInfo(ctx context.Context, name string, opts ...jetstream.StreamInfoOpt) (info *jetstream.StreamInfo, err error) {
-	err = q.retry(ctx, func(ctx context.Context) error {
-		if err := q.connected(ctx); err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(ctx, 5*attemptTime) // with a subjects filter the answer takes long
-		defer cancel()
+	d := attemptTime
+	if len(opts) > 0 {
+		d = changeTime
+	}
+	err = q.manage(ctx, d, func(ctx context.Context) error {
 		s, err := q.js.Stream(ctx, name)
 		if err != nil {
 			return err
@@ -119,7 +118,7 @@ func (q *Queue) streamOrNew(ctx context.Context, want jetstream.StreamConfig, cr
 	if !errors.Is(err, ErrNotSetUp) || !create {
 		return info, false, err
 	}
-	err = q.retry(ctx, func(ctx context.Context) error {
+	err = q.manage(ctx, changeTime, func(ctx context.Context) error {
 		_, err := q.js.CreateStream(ctx, want)
 		return err
 	})
@@ -134,7 +133,7 @@ func (q *Queue) streamOrNew(ctx context.Context, want jetstream.StreamConfig, cr
 
 func (q *Queue) consumerOrNew(ctx context.Context, create bool) (have jetstream.ConsumerConfig, created bool, err error) {
 	name := q.names.Consumer
-	err = q.retry(ctx, func(ctx context.Context) error {
+	err = q.manage(ctx, changeTime, func(ctx context.Context) error {
 		c, err := q.js.Consumer(ctx, q.names.Jobs, name)
 		if err == nil {
 			have = c.CachedInfo().Config
@@ -155,7 +154,7 @@ func (q *Queue) consumerOrNew(ctx context.Context, create bool) (have jetstream.
 }
 
 func (q *Queue) newConsumer(ctx context.Context) (have jetstream.ConsumerConfig, err error) {
-	err = q.retry(ctx, func(ctx context.Context) error {
+	err = q.manage(ctx, changeTime, func(ctx context.Context) error {
 		c, err := q.js.CreateOrUpdateConsumer(ctx, q.names.Jobs, q.wantedConsumer())
 		if err == nil {
 			have = c.CachedInfo().Config

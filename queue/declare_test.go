@@ -165,8 +165,17 @@ func TestOtherTermsAreRefusedUntilSetup(t *testing.T) {
 	for _, want := range []string{"15s", "2s", "30s", "3s", "curfew setup"} {
 		require.Contains(t, err.Error(), want)
 	}
-	_, err = q.Setup(ctx, other)
+	jobs, err := q.streamInfo(ctx, q.names.Jobs)
 	require.NoError(t, err)
+	jobs.Config.Metadata["owner"] = "ops"
+	_, err = q.js.UpdateStream(ctx, jobs.Config)
+	require.NoError(t, err)
+	did, err := q.Setup(ctx, other)
+	require.NoError(t, err)
+	require.Len(t, did, 1)
+	jobs, err = q.streamInfo(ctx, q.names.Jobs)
+	require.NoError(t, err)
+	require.Equal(t, "ops", jobs.Config.Metadata["owner"], "others' metadata stays")
 	require.NoError(t, q.Declare(ctx, other))
 	require.ErrorAs(t, q.Declare(ctx, terms()), &te)
 	require.Error(t, q.Declare(ctx, Terms{TTL: time.Second, Margin: 2 * time.Second}))

@@ -18,7 +18,7 @@ var (
 	ErrStreamFull = errors.New("the stream is full")
 	// ErrDrained is what Hints.Next ends with after Hints.Drain.
 	ErrDrained = errors.New("hints are drained")
-	// ErrStop, returned by the callback of a reader, ends the reading without an error.
+	// ErrStop ends a reading without an error when the reader's callback returns it.
 	ErrStop = errors.New("stop reading")
 	// ErrOutputDropped says that a chunk was dropped because too many bytes wait for NATS already.
 	ErrOutputDropped = errors.New("output dropped: too many bytes are waiting for NATS")

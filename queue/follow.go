@@ -48,24 +48,19 @@ var errInterrupted = errors.New("reading was interrupted")
 
 // run answers nil when ctx ends or each answered ErrStop.
 func (f *follower) run(ctx context.Context) error {
-	for calm := firstCalm; ; calm = min(2*calm, lastCalm) {
+	for calm := firstCalm; ctx.Err() == nil; calm = min(2*calm, lastCalm) {
 		before := f.done
-		risen := f.q.turning()
-		err := f.session(ctx, risen)
-		if ctx.Err() != nil {
-			return nil
-		}
+		err := f.session(ctx, f.q.turning())
 		if each := (*eachError)(nil); errors.As(err, &each) {
 			return stopped(each.err)
 		}
-		f.q.log.WithError(err).WithField("stream", f.stream).Debug("reading goes on after an interruption")
+		f.q.log.WithError(err).WithField("stream", f.stream).Debug("reading was interrupted, or ends")
 		if f.done != before {
 			calm = firstCalm
 		}
-		if pause(ctx, nil, calm) != nil {
-			return nil
-		}
+		_ = pause(ctx, nil, calm)
 	}
+	return nil
 }
 
 // eachError is what the callback answered.
@@ -160,11 +155,15 @@ func (f *follower) consumer(ctx context.Context) (name string, err error) {
 	case !f.since.IsZero():
 		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &f.since
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*attemptTime)
-	defer cancel()
-	made, err := f.q.js.CreateConsumer(ctx, f.stream, c)
+	err = f.q.request(ctx, changeTime, func(ctx context.Context) error {
+		made, err := f.q.js.CreateConsumer(ctx, f.stream, c)
+		if err == nil {
+			name = made.CachedInfo().Name
+		}
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("reading from stream %s: %w", f.stream, err)
 	}
-	return made.CachedInfo().Name, nil
+	return name, nil
 }

@@ -19,6 +19,7 @@ var (
 // Conflict says what a job does when its session has an older unfinished one.
 type Conflict string
 
+// The conflict policies; a job that names none has ConflictQueue.
 const (
 	ConflictQueue   Conflict = "queue"   // wait for one's turn
 	ConflictReplace Conflict = "replace" // end the older ones first
@@ -114,7 +115,8 @@ func ParseJob(m *Message) (Job, error) {
 		if jobIDPattern.MatchString(ids[0]) {
 			j.ID = ids[0]
 		} else {
-			note(invalidf("header %s: %+.200q is no job id: want a letter or digit, then up to 127 letters, digits and . _ : -", jetstream.MsgIDHeader, ids[0]))
+			note(invalidf("header %s: %+.200q is no job id: want a letter or digit, then up to 127 letters, digits and . _ : -",
+				jetstream.MsgIDHeader, ids[0]))
 		}
 	}
 	switch {

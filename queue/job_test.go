@@ -186,4 +186,20 @@ func TestPublishTriesAgainOnlyWithAnID(t *testing.T) {
 	_, err = q.Publish(within(t, 10*time.Second), NewJob{Session: s})
 	require.ErrorContains(t, err, "may have been stored")
 	require.EqualValues(t, 3, asked.n.Load())
+
+	// The same when the connection goes down with the answer: at once, not after a timeout.
+	asked.n.Store(0)
+	failed := make(chan error, 1)
+	start := time.Now()
+	go func() {
+		_, err := q.Publish(t.Context(), NewJob{Session: s})
+		failed <- err
+	}()
+	asked.reaches(t, 1)
+	id, err := q.nc.GetClientID()
+	require.NoError(t, err)
+	require.NoError(t, n.s.DisconnectClientByID(id))
+	require.ErrorContains(t, <-failed, "may have been stored")
+	require.Less(t, time.Since(start), attemptTime)
+	require.EqualValues(t, 1, asked.n.Load())
 }

@@ -269,6 +269,16 @@ func TestHeadersThatDoNotFitAreDroppedLargestFirst(t *testing.T) {
 	stored, err := q.find(ctx, q.names.Dead, lookup{Seq: 1})
 	require.NoError(t, err)
 	require.Equal(t, "1", stored.header.first(droppedHeader))
+
+	// A body that leaves no room: it comes before all headers.
+	m.Seq, m.Body = 2, make([]byte, int(q.nc.MaxPayload())-8<<10)
+	require.NoError(t, q.Bury(ctx, m, Letter{Job: "2", Reason: "r", Stderr: make([]byte, 4096)}, false))
+	d, err = q.DeadLetter(ctx, "2")
+	require.NoError(t, err)
+	require.Len(t, d.Body, len(m.Body))
+	require.Contains(t, d.Header, "X-Small")
+	require.Len(t, d.Header, 1)
+	require.Len(t, d.Stderr, 4096)
 }
 
 func TestReplayRunsAsNewWithinTheWindow(t *testing.T) {

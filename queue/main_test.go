@@ -139,7 +139,7 @@ func letters(t *testing.T, q *Queue, f DeadFilter) (all []DeadLetter) {
 
 func events(t *testing.T, q *Queue, session string) (all []Event) {
 	t.Helper()
-	require.NoError(t, q.Events(within(t, 5*time.Second), session, time.Time{}, false, func(e Event) error {
+	require.NoError(t, q.Events(within(t, 30*time.Second), session, time.Time{}, false, func(e Event) error {
 		all = append(all, e)
 		return nil
 	}))

@@ -32,7 +32,7 @@ const maxLookups = 16
 
 func newLookups() *lookups { return &lookups{by: map[string]*looked{}} }
 
-// sendOnce publishes with an id that the stream knows for its duplicate window; with again it looks first whether the message is
+// sendLooking publishes with an id that the stream knows for its duplicate window; with again it looks first whether the message is
 // there, for the window may be over. since is when it can have been published first.
 func (q *Queue) sendLooking(ctx context.Context, stream string, m *nats.Msg, id string, again bool, since time.Time) error {
 	if again {
@@ -102,7 +102,8 @@ func (q *Queue) walk(ctx context.Context, stream, subject string, from uint64, e
 	}
 }
 
-// seqAt answers the lowest sequence whose message was stored at t or later (one past the last where there is none), by halving: streams are in the order of time.
+// seqAt answers the lowest sequence whose message was stored at t or later (one past the last where there is none), by
+// halving: streams are in the order of time.
 func (q *Queue) seqAt(ctx context.Context, stream string, t time.Time) (uint64, error) {
 	info, err := q.streamInfo(ctx, stream)
 	if err != nil {

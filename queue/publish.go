@@ -147,17 +147,15 @@ func (q *Queue) send(ctx context.Context, stream string, m *nats.Msg, id string)
 	}
 }
 
-func (q *Queue) sendOnce(ctx context.Context, stream string, m *nats.Msg, id string) (*jetstream.PubAck, error) {
-	if err := q.connected(ctx); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
+func (q *Queue) sendOnce(ctx context.Context, stream string, m *nats.Msg, id string) (ack *jetstream.PubAck, err error) {
 	opts := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0), jetstream.WithExpectStream(stream)}
 	if id != "" {
 		opts = append(opts, jetstream.WithMsgID(id))
 	}
-	ack, err := q.js.PublishMsg(ctx, m, opts...)
+	err = q.request(ctx, attemptTime, func(ctx context.Context) (err error) {
+		ack, err = q.js.PublishMsg(ctx, m, opts...)
+		return err
+	})
 	if apiCode(err) == codeStoreFailed {
 		switch text := err.Error(); {
 		case strings.Contains(text, "per subject"): // the limits of subject and stream share one code

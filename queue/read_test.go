@@ -118,6 +118,24 @@ func TestRemoveSparesAStranger(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoMessage)
 }
 
+// TestAStreamMadeAnewRaisesTheEpoch also where nobody listens for advisories.
+func TestAStreamMadeAnewRaisesTheEpoch(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	q, other := declared(t, n), connect(t, n)
+	ctx := within(t, 20*time.Second)
+	identity, epoch := q.Identity(), q.Epoch()
+	require.NoError(t, other.js.DeleteStream(ctx, q.names.Jobs))
+	require.NoError(t, other.Declare(ctx, terms()))
+	require.Equal(t, epoch, q.Epoch())
+	require.NoError(t, q.look(ctx))
+	require.Greater(t, q.Epoch(), epoch)
+	require.NotEqual(t, identity, q.Identity())
+	st, err := q.fresh(ctx)
+	require.NoError(t, err)
+	require.Equal(t, q.Epoch(), st.epoch)
+}
+
 func TestReadsMakeADeletedStreamAgain(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))

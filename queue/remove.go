@@ -26,7 +26,7 @@ func notSetUp(err error) bool { return errors.Is(err, ErrNotSetUp) }
 // it looks first: the sequence may belong to a stranger in a stream made anew.
 func (q *Queue) Remove(ctx context.Context, m *Message) error {
 	err := q.retry(ctx, func(ctx context.Context) error {
-		if err := q.connected(ctx); err != nil {
+		if err := q.connected(ctx); err != nil { // first: it may be another epoch then
 			return err
 		}
 		if q.Epoch() != m.epoch {
@@ -79,7 +79,7 @@ func (q *Queue) Purge(ctx context.Context, session string, through uint64) (uint
 	var got done
 	var purged uint64
 	err := q.retry(ctx, func(ctx context.Context) error {
-		if err := q.connected(ctx); err != nil {
+		if err := q.connected(ctx); err != nil { // first: it may be another epoch then
 			return err
 		}
 		if q.Epoch() != epoch {

@@ -41,8 +41,8 @@ func (q *Queue) Setup(ctx context.Context, t Terms) (did []string, err error) {
 		return did, err
 	}
 	if len(stuck) > 0 {
-		return did, fmt.Errorf("%w: this cannot be changed in place: let the jobs finish, save what is to be kept, delete the stream (`nats stream rm`) and run `curfew setup` again",
-			&DifferError{Differences: stuck})
+		return did, fmt.Errorf("%w: this cannot be changed in place: let the jobs finish, save what is to be kept, "+
+			"delete the stream (`nats stream rm`) and run `curfew setup` again", &DifferError{Differences: stuck})
 	}
 	q.terms.Store(&t)
 	return did, nil
@@ -51,7 +51,7 @@ func (q *Queue) Setup(ctx context.Context, t Terms) (did []string, err error) {
 func (q *Queue) changeStream(ctx context.Context, have, want jetstream.StreamConfig, jobs bool) (did, fixed []string, err error) {
 	what := "stream " + want.Name
 	did, fixed = differences(what, streamSettings(), &have, want)
-	if agreed, ok := termsIn(have.Metadata); jobs && (!ok || agreed.metadata()[ttlKey] != want.Metadata[ttlKey] || agreed.metadata()[marginKey] != want.Metadata[marginKey]) {
+	if agreed, ok := termsIn(have.Metadata); jobs && (!ok || !maps.Equal(agreed.metadata(), want.Metadata)) {
 		did = append(did, fmt.Sprintf("%s: lease ttl and margin are %v and %v, should be %s and %s",
 			what, agreed.TTL, agreed.Margin, want.Metadata[ttlKey], want.Metadata[marginKey]))
 		have.Metadata = maps.Clone(have.Metadata) // others may keep theirs beside ours
@@ -63,7 +63,7 @@ func (q *Queue) changeStream(ctx context.Context, have, want jetstream.StreamCon
 	if len(did) == len(fixed) {
 		return nil, fixed, nil
 	}
-	err = q.retry(ctx, func(ctx context.Context) error {
+	err = q.manage(ctx, changeTime, func(ctx context.Context) error {
 		_, err := q.js.UpdateStream(ctx, have)
 		return err
 	})
@@ -87,7 +87,7 @@ func (q *Queue) setupConsumer(ctx context.Context) (did []string, err error) {
 		return nil, nil
 	}
 	if len(fixed) > 0 {
-		err := q.retry(ctx, func(ctx context.Context) error {
+		err := q.manage(ctx, changeTime, func(ctx context.Context) error {
 			return q.js.DeleteConsumer(ctx, q.names.Jobs, q.names.Consumer)
 		})
 		if err != nil && apiCode(err) != jetstream.JSErrCodeConsumerNotFound {
