@@ -34,7 +34,7 @@ type Lease struct {
 	granted time.Time
 
 	renewed chan struct{} // capacity 1; the renewal loop puts one in after each good renewal
-	lost    chan struct{} // closed by lose, once
+	lost    chan struct{} // closed by lose, once; nobody sends
 
 	mu       sync.Mutex
 	phase    phase
@@ -161,19 +161,9 @@ func (x *Lease) end() {
 	}
 }
 
-// lose ends the lease because of err, once, unless it is over.
-func (x *Lease) lose(err error) {
-	x.mu.Lock()
-	gone := x.loseLocked(err)
-	x.mu.Unlock()
-	if gone {
-		x.leases.forget(x)
-	}
-}
-
-// loseLocked is lose for who holds mu, and tells whether the lease was lost
-// just now; the caller then calls forget after leaving mu.
-func (x *Lease) loseLocked(err error) bool {
+// lose ends the lease because of err, once, unless it is over, and tells
+// whether it did. The caller holds mu and calls forget after leaving it.
+func (x *Lease) lose(err error) bool {
 	if x.phase == lost || x.phase == over {
 		return false
 	}
@@ -191,7 +181,7 @@ func (x *Lease) checkTrust() {
 	x.mu.Lock()
 	gone := false
 	if left := x.deadline.Left(); left <= 0 {
-		gone = x.loseLocked(ErrTrustEnded)
+		gone = x.lose(ErrTrustEnded)
 	} else if x.watch != nil {
 		x.watch.Reset(left)
 	}

@@ -110,9 +110,10 @@ func (l *Leases) keys(name string) []string {
 // acquireAttempts is how often one acquire is sent while no answer comes.
 const acquireAttempts = 3
 
-// Acquire asks for the lease of a session. A request that got no answer is sent again
-// under the same token, a few times. Errors: *HeldError, *UncleanError,
-// *UnavailableError, ErrTokenUsed.
+// Acquire asks for the lease of a session. A request that got no answer is
+// sent again under the same token, a few times, and then taken back as well as
+// can be. Errors: *HeldError and *UncleanError, after which the same token may
+// ask again; *UnavailableError and ErrTokenUsed, after which it may not.
 func (l *Leases) Acquire(ctx context.Context, a Ask) (*Lease, error) {
 	keys := l.keys(a.Session)
 	start, ans, err := l.acquire(ctx, keys, a, l.terms.TTL)
@@ -128,6 +129,7 @@ func (l *Leases) Acquire(ctx context.Context, a Ask) (*Lease, error) {
 	}
 	left := x.deadline.Left()
 	if left <= 0 { // the answer came after the trust window: it changes nothing
+		l.abandon(ctx, keys, a.Token)
 		return nil, &UnavailableError{l.redis.server, "acquire the lease of session " + a.Session, ErrTrustEnded}
 	}
 	l.mu.Lock()

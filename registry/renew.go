@@ -187,7 +187,7 @@ func (x *Lease) answer(start BootTime, ans reply) (again bool) {
 	switch {
 	case x.phase != held && x.phase != leaving:
 	case x.deadline.Left() <= 0: // too late: whatever it says changes nothing
-		gone = x.loseLocked(ErrTrustEnded)
+		gone = x.lose(ErrTrustEnded)
 	case ans.word != "lost":
 		x.deadline = max(x.deadline, start.Add(x.leases.terms.Trust()))
 		x.clock, x.clockAt = ans.now, BootNow()
@@ -199,7 +199,7 @@ func (x *Lease) answer(start BootTime, ans reply) (again bool) {
 	case x.runOpen:
 		x.askAgain, again = true, true
 	default:
-		gone = x.loseLocked(ErrTaken)
+		gone = x.lose(ErrTaken)
 	}
 	x.mu.Unlock()
 	if gone {

@@ -195,20 +195,22 @@ func grant(t *testing.T, l *Leases, a Ask) *Lease {
 	return x
 }
 
-func refusedHeld(t *testing.T, l *Leases, a Ask) *HeldError {
+// refusedHeld answers how long the refused one was told to wait.
+func refusedHeld(t *testing.T, l *Leases, a Ask) time.Duration {
 	t.Helper()
 	_, err := l.Acquire(t.Context(), a)
 	var held *HeldError
 	require.ErrorAs(t, err, &held)
-	return held
+	return held.Wait
 }
 
-func refusedUnclean(t *testing.T, l *Leases, a Ask) *UncleanError {
+// refusedUnclean answers how long the refused one was told to wait.
+func refusedUnclean(t *testing.T, l *Leases, a Ask) time.Duration {
 	t.Helper()
 	_, err := l.Acquire(t.Context(), a)
 	var unclean *UncleanError
 	require.ErrorAs(t, err, &unclean)
-	return unclean
+	return unclean.Wait
 }
 
 // grantedLater asks until it is granted; nothing but refusals may come before.
