@@ -48,6 +48,8 @@ func (a *adoption) begun(ctx context.Context, head *queue.Message, job queue.Job
 		Worker: a.w.cfg.ID, Host: a.w.cfg.Host, Started: a.lease.Now(),
 	})
 	key := opened.Run.RunKey
+	a.lease.SetRunOpen(true) // before it may be open
+	defer a.lease.SetRunOpen(false)
 	if err := a.commit(ctx, opened); err != nil {
 		own := errors.Is(err, errAgain) && a.snap.Run != nil && a.snap.Run.RunKey == key
 		if !own {
@@ -55,8 +57,6 @@ func (a *adoption) begun(ctx context.Context, head *queue.Message, job queue.Job
 		}
 	}
 	reached(stepOpen)
-	a.lease.SetRunOpen(true)
-	defer a.lease.SetRunOpen(false)
 	t := &task{msg: head, job: job, agent: ag, key: key, fence: a.snap.Fence()}
 	return a.runTask(ctx, t, heard)
 }

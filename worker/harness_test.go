@@ -30,13 +30,13 @@ func TestMain(m *testing.M) {
 
 // bench is one namespace with its servers, for workers in this process.
 type bench struct {
-	t     *testing.T
+	t     testing.TB
 	redis *miniredis.Miniredis
 	nats  *natsd.Server
 	dir   string
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir()}
 	b.redis = miniredis.RunT(t)
