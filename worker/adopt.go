@@ -42,6 +42,8 @@ type adoption struct {
 	turned bool
 	// looked is the highest sequence seen past the head.
 	looked uint64
+	// seen is when the stream was last seen to its end.
+	seen sight
 	// foreign counts the looks that found someone else's run; stale those that
 	// missed a message known to be there.
 	foreign, stale int
@@ -255,7 +257,7 @@ func (a *adoption) stay(ctx context.Context) {
 		if !a.leave(ctx, end) {
 			return
 		}
-		a.from = 0
+		a.from, a.seen = 0, sight{} // somebody knocked: there is more than was seen
 	}
 }
 

@@ -36,10 +36,10 @@ type bench struct {
 	dir   string
 }
 
-func newBench(t testing.TB) *bench {
-	t.Helper()
-	b := &bench{t: t, dir: t.TempDir()}
-	b.redis = miniredis.RunT(t)
+func newBench(tb testing.TB) *bench {
+	tb.Helper()
+	b := &bench{t: tb, dir: tb.TempDir()}
+	b.redis = miniredis.RunT(tb)
 	ctx, stop := context.WithCancel(context.Background())
 	ticked := make(chan struct{})
 	go func() { // the TTLs of miniredis stand still unless told otherwise
@@ -54,12 +54,12 @@ func newBench(t testing.TB) *bench {
 			}
 		}
 	}()
-	t.Cleanup(func() { stop(); <-ticked })
-	s, err := natsd.NewServer(&natsd.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true, MaxPayload: 8 << 20})
-	require.NoError(t, err)
+	tb.Cleanup(func() { stop(); <-ticked })
+	s, err := natsd.NewServer(&natsd.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: tb.TempDir(), NoLog: true, NoSigs: true, MaxPayload: 8 << 20})
+	require.NoError(tb, err)
 	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	require.True(t, s.ReadyForConnections(10*time.Second))
+	tb.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	require.True(tb, s.ReadyForConnections(10*time.Second))
 	b.nats = s
 	return b
 }
@@ -113,7 +113,7 @@ func (b *bench) worker(change func(*Config)) *started {
 	s := &started{Worker: w, q: q, records: records, ended: make(chan error, 1)}
 	ctx, stop := context.WithCancel(context.Background())
 	go func() { s.ended <- w.Run(ctx); close(s.ended) }()
-	b.t.Cleanup(func() { stop(); <-s.ended })
+	b.t.Cleanup(func() { stop(); <-s.ended }) //nolint:errcheck // the tests that care have read it
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"curfew/queue"
@@ -15,6 +16,30 @@ import (
 type hearing struct {
 	arrived chan struct{} // one value at most; sent by the stream's subscription
 	nudged  chan struct{} // one value at most; sent by the worker's ears
+	deaf    bool          // the subscription failed
+	count   atomic.Uint64 // arrivals so far
+}
+
+// sight is what was heard by the time the stream was last seen to its end.
+type sight struct {
+	whole bool   // it was seen to its end
+	epoch uint64 // of the stream then
+	count uint64 // arrivals heard before
+}
+
+// sight answers what has been heard by now; taken before looking.
+func (a *adoption) sightNow(h *hearing) sight {
+	if h == nil || h.deaf {
+		return sight{}
+	}
+	return sight{whole: true, epoch: a.w.q.Epoch(), count: h.count.Load()}
+}
+
+// nothingNew says that the stream was seen to its end and that no job of the
+// session has been heard of since. One that was missed (the subscription is only
+// news) knocks, or is found at the next tick.
+func (a *adoption) nothingNew(h *hearing) bool {
+	return a.seen.whole && a.seen == a.sightNow(h)
 }
 
 // hear begins to listen for the session's news. The answer is usable, though
@@ -22,8 +47,9 @@ type hearing struct {
 func (a *adoption) hear() (*hearing, func(), error) {
 	nudged, stopNudges := a.w.ears.listen(a.session)
 	h := &hearing{arrived: make(chan struct{}, 1), nudged: nudged}
-	stopArrivals, err := a.w.q.Arrivals(a.session, func() { poke(h.arrived) })
+	stopArrivals, err := a.w.q.Arrivals(a.session, func() { h.count.Add(1); poke(h.arrived) })
 	if err != nil {
+		h.deaf = true
 		return h, stopNudges, err
 	}
 	return h, func() { stopArrivals(); stopNudges() }, nil
@@ -58,7 +84,7 @@ func (a *adoption) listen(ctx context.Context, t *task, run *liveRun, heard *hea
 			err = a.read(ctx)
 		}
 		if err == nil && arrivals {
-			err = a.lookPast(ctx, t.key.Seq, true)
+			err = a.lookPast(ctx, t.key.Seq, true, heard)
 		}
 		if err != nil && !errors.Is(err, errAgain) {
 			if ctx.Err() == nil {
@@ -114,14 +140,16 @@ func (a *adoption) notePID(ctx context.Context, t *task, pid int) error {
 // lookPast looks at the jobs behind the head that were not seen yet: one that
 // replaces is noted in the record, one that may not wait is buried when a run is
 // live. Others wait their turn.
-func (a *adoption) lookPast(ctx context.Context, head uint64, live bool) error {
+func (a *adoption) lookPast(ctx context.Context, head uint64, live bool, heard *hearing) error {
 	a.looked = max(a.looked, head)
+	before := a.sightNow(heard)
 	for {
 		m, err := a.next(ctx, a.looked+1)
 		if err != nil {
 			return err
 		}
 		if m == nil {
+			a.seen = before
 			return nil
 		}
 		if job, err := queue.ParseJob(m); err == nil {

@@ -28,7 +28,7 @@ const (
 
 // turn is one look at the session and the one step that follows from it.
 func (a *adoption) turn(ctx context.Context, heard *hearing) (ending, error) {
-	head, err := a.head(ctx)
+	head, err := a.head(ctx, heard)
 	if err != nil {
 		return goOn, err
 	}
@@ -58,8 +58,10 @@ func (a *adoption) turn(ctx context.Context, heard *hearing) (ending, error) {
 	if done, err := a.dropRejected(ctx); err != nil || !done {
 		return goOn, err
 	}
-	if err := a.lookPast(ctx, head.Seq, false); err != nil {
-		return goOn, err
+	if !a.nothingNew(heard) {
+		if err := a.lookPast(ctx, head.Seq, false, heard); err != nil {
+			return goOn, err
+		}
 	}
 	if head.Seq < a.snap.ReplaceSeq {
 		return goOn, nil
@@ -102,7 +104,10 @@ func markOf(m *queue.Message) registry.Mark {
 // head is the session's first unfinished job, nil when there is none. A
 // finished one whose message is still there may lack its effects: they are done
 // again, from the record and never from memory, before anything else.
-func (a *adoption) head(ctx context.Context) (*queue.Message, error) {
+func (a *adoption) head(ctx context.Context, heard *hearing) (*queue.Message, error) {
+	if a.from > a.looked && a.nothingNew(heard) {
+		return nil, nil //nolint:nilnil // none, and it took no reading to know
+	}
 	for {
 		m, err := a.next(ctx, a.from)
 		if err != nil {
@@ -111,7 +116,7 @@ func (a *adoption) head(ctx context.Context) (*queue.Message, error) {
 		rec, anew := a.snap.Anew(string(a.w.q.Identity()), markOf(m))
 		if anew {
 			a.log.WithField("done", a.snap.Done.Seq).Warn("the jobs stream was made anew or restored: this session's counters start again")
-			a.from, a.looked = 0, 0
+			a.from, a.looked, a.seen = 0, 0, sight{}
 		}
 		a.snap.Record = rec
 		if m == nil || !rec.IsDone(markOf(m)) {

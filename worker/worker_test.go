@@ -54,8 +54,8 @@ func TestHowARunEndsDecidesWhatBecomesOfItsJob(t *testing.T) {
 		{"exit 126", Misconfigured, 1, "126"},
 		{"exit 127", Misconfigured, 1, "127"},
 	}
-	for _, c := range cases {
-		t.Run(c.prompt, func(t *testing.T) { //nolint:paralleltest // three misconfigured runs in a row would stop the worker
+	for _, c := range cases { //nolint:paralleltest // three misconfigured runs in a row would stop the worker
+		t.Run(c.prompt, func(t *testing.T) {
 			session := newSession()
 			first := w.publish(t, queue.NewJob{Session: session, Body: []byte(c.prompt)})
 			next := w.publish(t, queue.NewJob{Session: session, Body: []byte("say on")})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -26,11 +28,20 @@ func (a *app) workerCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			calmCollector()
 			return a.runWorker(cmd.Context(), c)
 		},
 	}
 	workerFlags(cmd.Flags())
 	return cmd
+}
+
+// calmCollector lets a worker's small heap grow further between collections: at the usual rate, collecting took a seventh
+// of the CPU that a short job costs. GOGC in the environment wins.
+func calmCollector() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
 
 // workerFlags are the flags of commands that run a worker.
