@@ -115,18 +115,23 @@ func (h *Hints) step(ctx context.Context) error {
 	return nil
 }
 
-func (h *Hints) open(ctx context.Context) error {
+// taking is ctx until it ends or Drain is called: what only serves the next delivery is not worth waiting for any more.
+func (h *Hints) taking(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	opened := make(chan struct{})
-	defer close(opened)
+	ended := ctx.Done()
 	go func() {
 		select {
 		case <-h.draining:
 			cancel()
-		case <-opened:
+		case <-ended:
 		}
 	}()
+	return ctx, cancel
+}
+
+func (h *Hints) open(ctx context.Context) error {
+	ctx, cancel := h.taking(ctx)
+	defer cancel()
 	risen := h.q.turning() // before the epoch is read
 	st, err := h.q.ready(ctx)
 	if err != nil {
@@ -149,6 +154,8 @@ func (h *Hints) heed(ctx context.Context, code, text string) error {
 	}
 	// The consumer was deleted, nobody knows it, its leader or its server goes away.
 	h.leave()
+	ctx, cancel := h.taking(ctx)
+	defer cancel()
 	err := fmt.Errorf("the consumer answers %s %s", code, text)
 	if failed := h.q.heal(ctx); failed != nil {
 		return fmt.Errorf("%w, and declaring it again failed: %w", err, failed)
