@@ -1,0 +1,44 @@
+package integration
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+// parallel is how many scenarios run at once. They wait most of their time, so it may exceed the number of cores.
+const parallel = "5"
+
+var lab *laboratory
+
+// TestMain is two programs: the agent that workers start (the witness), and the test run.
+func TestMain(m *testing.M) {
+	if os.Getenv(witnessEnv) != "" {
+		os.Exit(witness())
+	}
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	flag.Parse()
+	if !flagGiven("test.parallel") {
+		if err := flag.Set("test.parallel", parallel); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+	}
+	var err error
+	if lab, err = newLaboratory(); err != nil {
+		fmt.Fprintln(os.Stderr, "integration: prepare the work folder:", err)
+		return 2
+	}
+	defer lab.close()
+	return m.Run()
+}
+
+func flagGiven(name string) bool {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	return given
+}

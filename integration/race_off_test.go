@@ -1,0 +1,6 @@
+//go:build !race
+
+package integration
+
+// raceFlag builds the program the way these tests were built.
+const raceFlag = ""
