@@ -127,15 +127,24 @@ func (r *Records) Update(ctx context.Context, s Snapshot, rec Record) (Snapshot,
 	if err != nil {
 		return s, fmt.Errorf("write the record of %s: %w", s.Session, err)
 	}
-	rev, err := r.kv.Update(ctx, s.Session, b, s.Revision)
+	rev, err := r.put(ctx, s, b)
 	if err != nil {
-		var api *jetstream.APIError
-		if errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+		// Replicated streams refuse with another code than ErrKeyExists has.
+		if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
 			return s, fmt.Errorf("write the record of %s: %w", s.Session, ErrConflict)
 		}
 		return s, fmt.Errorf("write the record of %s: %w", s.Session, err)
 	}
 	return Snapshot{Session: s.Session, Record: rec, Revision: rev}, nil
+}
+
+// put sends one compare-and-set. A key that was deleted leaves a marker, which
+// has a revision although nothing is there: only Create goes over it.
+func (r *Records) put(ctx context.Context, s Snapshot, b []byte) (uint64, error) {
+	if s.Revision == 0 {
+		return r.kv.Create(ctx, s.Session, b)
+	}
+	return r.kv.Update(ctx, s.Session, b, s.Revision)
 }
 
 // All hands every record to each; an error of each ends it.

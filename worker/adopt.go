@@ -38,16 +38,25 @@ type adoption struct {
 	// from is where to look for the head; 0 after every reading of the record,
 	// so that a finished job whose message is still there is seen first.
 	from uint64
-	// turned: the first look at the session has been taken.
-	turned bool
+	// epoch is the stream's when the head was looked for last.
+	epoch uint64
+	// lookedAt is the time by which the last look judged the session's age; zero
+	// before the first.
+	lookedAt time.Time
 	// looked is the highest sequence seen past the head.
 	looked uint64
+	// replacing is the highest job seen that replaces older ones while the session
+	// had no record to note it in: whatever is written first says it.
+	replacing uint64
 	// seen is when the stream was last seen to its end.
 	seen sight
 	// foreign counts the looks that found someone else's run; stale those that
 	// missed a message known to be there.
 	foreign, stale int
-	// gone is the highest sequence whose message is known to have gone.
+	// unwritten counts the writes of the record in a row that failed for another
+	// reason than a change by somebody else.
+	unwritten int
+	// gone is the sequence above the done mark whose message was found gone last.
 	gone uint64
 	// swept are the jobs that this adoption buried with their session.
 	swept uint64
@@ -194,32 +203,40 @@ func (a *adoption) refused(ctx context.Context, err error) {
 // busy: another adoption holds the session and has been knocked at. It runs this
 // job too; the delay is only the net for a holder that dies.
 func (a *adoption) busy(ctx context.Context) {
+	delay := a.w.cfg.BusyDelay
 	if seq := a.hint.knownReplace(); seq > a.snap.ReplaceSeq {
-		if err := a.w.orderReplace(ctx, a.session, seq); err != nil {
+		leaving, err := a.w.orderReplace(ctx, a.session, seq)
+		if err != nil {
 			a.log.WithError(err).Warn("a replacing job could not be noted; the holder finds it at its next renewal")
+		}
+		if leaving {
+			delay = min(delay, time.Second)
 		}
 	}
 	if a.hint.Wake {
 		a.hint.ack() // the knock has told the holder
 		return
 	}
-	a.hint.nak(spread(a.w.cfg.BusyDelay))
+	a.hint.nak(spread(delay))
 }
 
-func (w *Worker) orderReplace(ctx context.Context, session string, seq uint64) error {
+// orderReplace notes for the holder that the job seq replaces the one that was
+// begun. leaving: no run of that one is open, so its holder is about to leave it
+// to its backoff and may not look again.
+func (w *Worker) orderReplace(ctx context.Context, session string, seq uint64) (leaving bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	s, err := w.records.Get(ctx, session)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if s.Run == nil || s.Run.Seq >= seq {
-		return nil
+	if s.Begins.Seq == 0 || s.Begins.Seq >= seq {
+		return false, nil
 	}
-	if _, err := w.records.Replace(ctx, session, seq); err != nil {
-		return err
+	if s, err = w.records.Replace(ctx, session, seq); err != nil {
+		return false, err
 	}
-	return w.q.Nudge(session)
+	return s.Run == nil, w.q.Nudge(session)
 }
 
 // spread adds up to a fifth, so that what was refused together does not come

@@ -43,6 +43,10 @@ func (a *adoption) begun(ctx context.Context, head *queue.Message, job queue.Job
 	if err := a.superseding(); err != nil {
 		return goOn, err
 	}
+	// The steps since the look may have waited long for a server.
+	if now := a.lease.Now(); now.Sub(a.lookedAt) > time.Second && rec.Over(now) {
+		return goOn, nil
+	}
 	opened := rec.Begin(registry.Opening{
 		Token: a.token, Seq: head.Seq, Job: job.ID, Agent: name,
 		Worker: a.w.cfg.ID, Host: a.w.cfg.Host, Started: a.lease.Now(),

@@ -52,6 +52,9 @@ func (a *adoption) buryWaiting(ctx context.Context, head *queue.Message) error {
 		m = next
 	}
 	err := a.send(ctx, "purge the session's jobs", func(ctx context.Context) error {
+		if a.w.q.Epoch() != a.epoch { // through may be another stream's: what it has there was not buried
+			return errAgain
+		}
 		n, err := a.w.q.Purge(ctx, a.session, through)
 		a.swept += n
 		return err

@@ -15,7 +15,30 @@ import (
 const keptFor = time.Minute
 
 // settle closes the run as the table says, then does what follows from it.
+// Others may have written orders meanwhile: they stay, it is settled again on
+// top of them.
 func (a *adoption) settle(ctx context.Context, t *task, s Settlement, run *liveRun) (ending, error) {
+	for {
+		s = a.heeding(t, s)
+		end, err := a.settleOnce(ctx, t, s, run)
+		if !errors.Is(err, errAgain) {
+			return end, err
+		}
+	}
+}
+
+// heeding is the settlement of a run that somebody ordered to stop while it was
+// ending for another reason: its job must not run again.
+func (a *adoption) heeding(t *task, s Settlement) Settlement {
+	stop := a.snap.Stop
+	stays := s.Fate == FateRetry || s.Fate == FateHandBack || s.Fate == FateKeep
+	if !stays || stop == nil || stop.RunKey != t.key {
+		return s
+	}
+	return Settle(Ending{Intent: IntentStopped, Reason: stop.Reason})
+}
+
+func (a *adoption) settleOnce(ctx context.Context, t *task, s Settlement, run *liveRun) (ending, error) {
 	if s.Fate == FateNothing {
 		return endLost, nil
 	}
@@ -59,7 +82,7 @@ func (a *adoption) settle(ctx context.Context, t *task, s Settlement, run *liveR
 		return goOn, a.effects(ctx, t.msg, false)
 	case FateRetry:
 		a.w.q.Emit(a.retrying(t, f, delay))
-		return a.endIn(endBackoff, delay), nil
+		return a.waitOrReplace(t, delay), nil
 	case FateHandBack:
 		a.w.q.Emit(a.notFinal(t, f))
 		if delay > 0 {
@@ -68,27 +91,32 @@ func (a *adoption) settle(ctx context.Context, t *task, s Settlement, run *liveR
 		return endDrained, nil
 	case FateKeep:
 		a.w.q.Emit(a.notFinal(t, f))
-		return a.endIn(endBackoff, delay), nil
+		return a.waitOrReplace(t, delay), nil
 	case FateNothing:
 	}
 	return endLost, nil
 }
 
-// close writes the end of the run. Others may have written orders meanwhile:
-// they stay, the change is made again on top of them. It is done when the record
-// names this very run as closed, and lost when the run is not open any more.
-func (a *adoption) close(ctx context.Context, t *task, change func(registry.Record) registry.Record) error {
-	for {
-		if a.snap.Run == nil || a.snap.Run.RunKey != t.key {
-			if c := a.snap.Closed; c != nil && *c == t.key {
-				return nil
-			}
-			return errLost
-		}
-		if err := a.commit(ctx, change(a.snap.Record)); !errors.Is(err, errAgain) {
-			return err
-		}
+// waitOrReplace leaves a job to its backoff, except where a newer one that came
+// while it was ending replaces it: that one has been refused and put off.
+func (a *adoption) waitOrReplace(t *task, delay time.Duration) ending {
+	if a.snap.ReplaceSeq > t.key.Seq {
+		return goOn
 	}
+	return a.endIn(endBackoff, delay)
+}
+
+// close writes the end of the run, once; errAgain when the record changed. It is
+// done when the record names this very run as closed, and lost when the run is
+// not open any more.
+func (a *adoption) close(ctx context.Context, t *task, change func(registry.Record) registry.Record) error {
+	if a.snap.Run == nil || a.snap.Run.RunKey != t.key {
+		if c := a.snap.Closed; c != nil && *c == t.key {
+			return nil
+		}
+		return errLost
+	}
+	return a.commit(ctx, change(a.snap.Record))
 }
 
 // finished is how the run ended, as the record, the final event and a dead

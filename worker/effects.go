@@ -14,7 +14,7 @@ import (
 func (a *adoption) effects(ctx context.Context, m *queue.Message, again bool) error {
 	last := *a.snap.Last
 	if last.Buried {
-		err := a.send(ctx, "bury a job", func(ctx context.Context) error {
+		err := a.sendOnce(ctx, "bury a job", again, func(ctx context.Context, again bool) error {
 			return a.w.q.Bury(ctx, m, letterOf(last), again)
 		})
 		if err != nil {
@@ -22,7 +22,7 @@ func (a *adoption) effects(ctx context.Context, m *queue.Message, again bool) er
 		}
 		reached(stepDeadLetter)
 	}
-	err := a.send(ctx, "publish the final event", func(ctx context.Context) error {
+	err := a.sendOnce(ctx, "publish the final event", again, func(ctx context.Context, again bool) error {
 		return a.w.q.Final(ctx, m, a.eventOf(last), again)
 	})
 	if err != nil {
@@ -40,6 +40,16 @@ func (a *adoption) send(ctx context.Context, what string, op func(context.Contex
 		}
 		return op(ctx)
 	}, errLost)
+}
+
+// sendOnce does an effect that must not be seen twice. One that got no answer may
+// have been done, and the next try may come after the duplicate window: it looks.
+func (a *adoption) sendOnce(ctx context.Context, what string, again bool, op func(ctx context.Context, again bool) error) error {
+	return a.send(ctx, what, func(ctx context.Context) error {
+		err := op(ctx, again)
+		again = true
+		return err
+	})
 }
 
 // remove takes a finished job out of the stream, with its delivery where this

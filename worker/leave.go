@@ -100,7 +100,7 @@ func (a *adoption) handOn(ctx context.Context, end ending) {
 func (a *adoption) handOnNothing() {
 	switch {
 	case !a.hint.open():
-	case a.hint.Wake, a.hint.Seq <= max(a.snap.Done.Seq, a.gone):
+	case a.hint.Wake, a.hint.Seq <= a.snap.Done.Seq, a.hint.Seq == a.gone:
 		a.hint.ack()
 	default:
 		a.hint.nak(0)

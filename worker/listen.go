@@ -165,6 +165,10 @@ func (a *adoption) lookPast(ctx context.Context, head uint64, live bool, heard *
 func (a *adoption) conflict(ctx context.Context, m *queue.Message, job queue.Job, live bool) error {
 	switch job.Conflict {
 	case queue.ConflictReplace:
+		if a.snap.Revision == 0 {
+			a.replacing = max(a.replacing, m.Seq)
+			return nil
+		}
 		return a.try(ctx, "note that a job replaces older ones", func(ctx context.Context) error {
 			s, err := a.w.records.Replace(ctx, a.session, m.Seq)
 			if err == nil {

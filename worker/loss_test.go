@@ -116,6 +116,7 @@ func TestThreeMisconfiguredRunsStopTheWorkerFromTakingMore(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return w.Ready() != nil }, 5*time.Second, 10*time.Millisecond)
 	require.ErrorContains(t, w.Ready(), `agent "default"`)
+	w.empty(t)
 	w.publish(t, queue.NewJob{Session: newSession()})
 	waiting, err := w.q.Waiting(t.Context())
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ var errStaleRecord = errors.New("the record read is older than one seen before")
 //
 //nolint:gochecknoglobals // a table
 var permanent = []error{
-	registry.ErrConflict, registry.ErrNoSession, registry.ErrOver, registry.ErrNoRun,
+	registry.ErrConflict, registry.ErrNoSession, registry.ErrOver, registry.ErrNoRun, errAgain,
 }
 
 // try asks until there is an answer: an unreachable server is asked again, with
@@ -109,6 +109,7 @@ func (a *adoption) commit(ctx context.Context, rec registry.Record) error {
 	cancel()
 	switch {
 	case err == nil:
+		a.unwritten = 0
 		a.saw(s)
 		return nil
 	case ctx.Err() != nil: // whether it was written shows at the next reading
@@ -117,12 +118,25 @@ func (a *adoption) commit(ctx context.Context, rec registry.Record) error {
 		err = a.reread(ctx)
 	default:
 		a.log.WithError(err).Warn("a write to the record has no answer, reading it again")
+		a.rest(ctx)
 		err = a.read(ctx)
 	}
 	if err != nil {
 		return err
 	}
 	return errAgain
+}
+
+// rest pauses before a write of the record is tried again, longer each time: a
+// bucket that is full, or that may not be written, refuses at once.
+func (a *adoption) rest(ctx context.Context) {
+	t := time.NewTimer(min(20*time.Millisecond<<min(a.unwritten, 7), 2*time.Second))
+	defer t.Stop()
+	a.unwritten++
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // trusted answers nil while the lease may be believed. Nothing is sent or

@@ -30,13 +30,13 @@ func (a *adoption) buryRejected(ctx context.Context, m *queue.Message, job queue
 		Outcome: string(Rejected), Reason: "a run of the session was live when it arrived",
 	}
 	a.log.WithField("seq", m.Seq).WithField("job", job.ID).Info("a job was rejected: a run of its session is live")
-	err := a.send(ctx, "bury a rejected job", func(ctx context.Context) error {
+	err := a.sendOnce(ctx, "bury a rejected job", again, func(ctx context.Context, again bool) error {
 		return a.w.q.Bury(ctx, m, letterOf(f), again)
 	})
 	if err != nil {
 		return err
 	}
-	err = a.send(ctx, "publish the final event", func(ctx context.Context) error {
+	err = a.sendOnce(ctx, "publish the final event", again, func(ctx context.Context, again bool) error {
 		return a.w.q.Final(ctx, m, a.eventOf(f), again)
 	})
 	if err != nil {

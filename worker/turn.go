@@ -48,6 +48,8 @@ func (a *adoption) turn(ctx context.Context, heard *hearing) (ending, error) {
 		return a.finishWithout(ctx, rec, head, job, Rejected, true, "a run of the session was live when it arrived")
 	case head.Seq < rec.ReplaceSeq:
 		return a.finishWithout(ctx, rec, head, job, Replaced, false, "a newer job replaced it")
+	case stoppedDead(rec, head):
+		return a.finishWithout(ctx, rec, head, job, Stopped, false, "its run was stopped by order; its worker died before")
 	case invalid != nil:
 		return a.finishWithout(ctx, rec, head, job, Invalid, true, invalid.Error())
 	case rec.Paused != nil:
@@ -63,23 +65,30 @@ func (a *adoption) turn(ctx context.Context, heard *hearing) (ending, error) {
 			return goOn, err
 		}
 	}
-	if head.Seq < a.snap.ReplaceSeq {
+	if head.Seq < max(a.snap.ReplaceSeq, a.replacing) {
 		return goOn, nil
 	}
-	if a.w.isDraining() {
+	if a.w.isDraining() || a.w.refusal.Load() != nil { // one that refuses jobs buries no more of them either
 		return endDrained, nil
 	}
 	return a.begun(ctx, head, job, heard)
 }
 
+// stoppedDead says that the head's run, which nobody closed, was ordered to stop:
+// the job must not run again.
+func stoppedDead(rec registry.Record, head *queue.Message) bool {
+	return rec.Run != nil && rec.Run.Seq == head.Seq && rec.Stop != nil && rec.Stop.RunKey == rec.Run.RunKey
+}
+
 // now is the time that decides what has expired: as acquire answered it for the
 // first look, carried on from there for later ones.
 func (a *adoption) now() time.Time {
-	if !a.turned {
-		a.turned = true
-		return a.lease.Granted()
+	now := a.lease.Now()
+	if a.lookedAt.IsZero() {
+		now = a.lease.Granted()
 	}
-	return a.lease.Now()
+	a.lookedAt = now
+	return now
 }
 
 func (a *adoption) endIn(e ending, delay time.Duration) ending {
@@ -108,6 +117,7 @@ func (a *adoption) head(ctx context.Context, heard *hearing) (*queue.Message, er
 	if a.from > a.looked && a.nothingNew(heard) {
 		return nil, nil //nolint:nilnil // none, and it took no reading to know
 	}
+	a.epoch = a.w.q.Epoch()
 	for {
 		m, err := a.next(ctx, a.from)
 		if err != nil {
@@ -116,7 +126,7 @@ func (a *adoption) head(ctx context.Context, heard *hearing) (*queue.Message, er
 		rec, anew := a.snap.Anew(string(a.w.q.Identity()), markOf(m))
 		if anew {
 			a.log.WithField("done", a.snap.Done.Seq).Warn("the jobs stream was made anew or restored: this session's counters start again")
-			a.from, a.looked, a.seen = 0, 0, sight{}
+			a.from, a.looked, a.seen, a.replacing = 0, 0, sight{}, 0
 		}
 		a.snap.Record = rec
 		if m == nil || !rec.IsDone(markOf(m)) {
@@ -150,33 +160,37 @@ func (a *adoption) next(ctx context.Context, from uint64) (m *queue.Message, err
 // known to be there: then the read was stale.
 func (a *adoption) nothing(ctx context.Context) (ending, error) {
 	_, knocked := a.lease.Knocks()
-	known := knocked
-	if a.hint.open() {
-		known = max(known, a.hint.knownSeq())
+	known := []uint64{knocked}
+	if own := a.hint.knownSeq(); a.hint.open() && own != knocked {
+		known = append(known, own) // it is acknowledged only when its very own message is gone
 	}
-	if known <= a.snap.Done.Seq {
-		return endNothing, nil
+	for _, seq := range known {
+		if seq <= a.snap.Done.Seq {
+			continue
+		}
+		m, err := a.known(ctx, seq)
+		if err != nil {
+			return goOn, err
+		}
+		if m == nil {
+			a.gone = seq
+			continue
+		}
+		if a.stale++; a.stale > 5 {
+			return a.endIn(endElsewhere, time.Second), nil
+		}
+		a.from = 0
+		return goOn, nil
 	}
-	m, err := a.known(ctx, known)
-	if err != nil {
-		return goOn, err
-	}
-	if m == nil {
-		a.gone = known
-		a.lease.LowerKnockSeq(a.snap.Done.Seq)
-		return endNothing, nil
-	}
-	if a.stale++; a.stale > 5 {
-		return a.endIn(endElsewhere, time.Second), nil
-	}
-	a.from = 0
-	return goOn, nil
+	a.lease.LowerKnockSeq(a.snap.Done.Seq)
+	return endNothing, nil
 }
 
 // based is the record with what a session without one gets from its first job.
 // The session may become older until its first run is opened, never younger.
 func (a *adoption) based(head *queue.Message, job queue.Job) registry.Record {
 	rec := a.snap.Record
+	rec.ReplaceSeq = max(rec.ReplaceSeq, a.replacing)
 	if head == nil || rec.Agent != "" && a.snap.Revision != 0 {
 		return rec
 	}
