@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -106,21 +107,30 @@ func (d *demo) configure(servers *stack.Stack) error {
 
 func (d *demo) play(ctx context.Context) error {
 	began := time.Now()
+	var failed []string
 	for i, act := range acts() {
 		fmt.Fprintf(d.out, "\n%s\n", d.bold(fmt.Sprintf("%d. %s", i+1, act.title)))
+		before := d.failed
 		actCtx, cancel := context.WithTimeoutCause(ctx, demoActTime, errTimeout)
 		err := act.play(actCtx, d)
 		cancel()
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		if err != nil {
 			d.check(false, "the act came to its end: %v", err)
+		}
+		if d.failed > before {
+			failed = append(failed, act.title)
+		}
+		switch {
+		case ctx.Err() == nil:
+		case errors.Is(context.Cause(ctx), errTimeout):
+			return fmt.Errorf("%w: no time was left after: %s", errDemo, act.title)
+		default:
+			return context.Cause(ctx)
 		}
 	}
 	took := time.Since(began).Round(100 * time.Millisecond)
 	if d.failed > 0 {
-		return fmt.Errorf("%w: %d of %d checks failed", errDemo, d.failed, d.checks)
+		return fmt.Errorf("%w: %d of %d checks failed, in: %s", errDemo, d.failed, d.checks, strings.Join(failed, "; "))
 	}
 	fmt.Fprintf(d.out, "\n%s\n", d.green(fmt.Sprintf("All %d checks held, in %s.", d.checks, took)))
 	fmt.Fprintln(d.out, "Next: `curfew dev` runs a fleet of one on this machine, `curfew config example` shows every setting.")

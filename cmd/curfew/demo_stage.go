@@ -121,6 +121,9 @@ func (d *demo) final(ctx context.Context, job published) (queue.Event, error) {
 	if err != nil {
 		return final, fmt.Errorf("wait for the end of job %d: %w", job.Seq, context.Cause(ctx))
 	}
+	if !final.Final {
+		return final, fmt.Errorf("job %d has not ended: %w", job.Seq, context.Cause(ctx))
+	}
 	return final, nil
 }
 

@@ -32,6 +32,8 @@ func (p *publishing) runFile(cmd *cobra.Command, given []string) error {
 		return wrong(cmd, "--wait follows one job: it does not go with --file")
 	case p.id != "":
 		return wrong(cmd, "--id is for one job: with --file each line has its own")
+	case p.createdAt != "":
+		return wrong(cmd, "--created-at is for one job: it does not go with --file")
 	}
 	jobs, err := p.readJobs(cmd)
 	if err != nil {

@@ -121,7 +121,7 @@ func TestValidate(t *testing.T) {
 	good := func() Agent {
 		return Agent{
 			Name: "default", Command: []string{"x", "{session}"}, Events: "plain", EnvPass: []string{"PATH"}, EnvSet: map[string]string{"LANG": "C"},
-			StopSignal: syscall.SIGINT, Grace: time.Second, BudgetUSD: 1, Workdir: "/w",
+			StopSignal: syscall.SIGINT, Grace: time.Second, Workdir: "/w",
 			Exits: []ExitRule{{42, ActionDead}, {1, ActionRetry}, {75, ActionSuspend}, {255, ActionSucceed}},
 		}
 	}
@@ -159,6 +159,8 @@ func TestValidate(t *testing.T) {
 		"negative idle":          {func(a *Agent) { a.IdleTimeout = -1 }, "agents.default.idle_timeout"},
 		"negative first output":  {func(a *Agent) { a.FirstOutputTimeout = -1 }, "agents.default.first_output_timeout"},
 		"negative age":           {func(a *Agent) { a.MaxAge = -1 }, "agents.default.max_age"},
+		"misspelt placeholder":   {func(a *Agent) { a.Command = []string{"x", "--id={sesion}"} }, "{sesion}"},
+		"budget":                 {func(a *Agent) { a.BudgetUSD = 1 }, "not enforced"},
 		"negative budget":        {func(a *Agent) { a.BudgetUSD = -1 }, "agents.default.budget_usd"},
 		"no number":              {func(a *Agent) { a.BudgetUSD = math.NaN() }, "agents.default.budget_usd"},
 		"endless budget":         {func(a *Agent) { a.BudgetUSD = math.Inf(1) }, "agents.default.budget_usd"},

@@ -20,6 +20,10 @@ const termCode = 143
 // metrics and log lines.
 const namePattern = `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`
 
+// placeholderPattern is what looks like a placeholder; a misspelt one would go
+// to the program as it stands.
+const placeholderPattern = `\{[a-z_]+\}`
+
 // Validate says everything that is wrong with the agent's configuration, each
 // with its key, or nil.
 func (a *Agent) Validate() error {
@@ -53,6 +57,9 @@ func (a *Agent) Validate() error {
 	if a.BudgetUSD < 0 || math.IsNaN(a.BudgetUSD) || math.IsInf(a.BudgetUSD, 0) {
 		bad("budget_usd", "%v is no amount: use 0 for none", a.BudgetUSD)
 	}
+	if a.BudgetUSD > 0 {
+		bad("budget_usd", "is not enforced by this version: a limit that nobody watches is worse than none; leave it out")
+	}
 	slices.SortFunc(problems, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
 	return errors.Join(problems...)
 }
@@ -79,6 +86,13 @@ func (a *Agent) checkVectors(bad report) {
 		for i := 0; i < len(names); i += 2 {
 			if strings.Contains(v.argv[0], names[i]) {
 				bad(v.key, "the program %q has a placeholder: it must be the same for every session", v.argv[0])
+			}
+		}
+		for _, arg := range v.argv {
+			for _, word := range regexp.MustCompile(placeholderPattern).FindAllString(arg, -1) {
+				if !slices.Contains(names, word) {
+					bad(v.key, "%q has the placeholder %s, which is not known: use {session}, {job}, {attempt}, {fence} or {workdir}", arg, word)
+				}
 			}
 		}
 		if v.argv[0] == "" {

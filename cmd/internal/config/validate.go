@@ -57,7 +57,7 @@ func (l *loader) servers(c *Config) {
 	for one := range strings.SplitSeq(c.NATS.URL, ",") {
 		l.serverURL("nats.url", strings.TrimSpace(one), "nats", "tls", "ws", "wss")
 	}
-	l.serverURL("redis.url", c.Redis.URL, "redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+	l.serverURL("redis.url", c.Redis.URL, "redis", "rediss", "unix")
 	if (c.NATS.TLS.Cert == "") != (c.NATS.TLS.Key == "") {
 		l.wrong("nats.tls.cert", "and nats.tls.key belong together: give both or none")
 	}
