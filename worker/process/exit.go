@@ -16,8 +16,9 @@ type Exit struct {
 	Code      int            // exit code; -1 when a signal ended it or the status was lost
 	Signal    syscall.Signal // the signal that ended it; 0 none
 	At        time.Time      // when its end was seen
-	Leftovers int            // processes of its group that outlived it and were killed
-	Alive     int            // of these, those that SIGKILL had not ended a second later
+	Leftovers int            // processes of the run that outlived it and were killed, see tree.go
+	Alive     int            // those that SIGKILL had not ended two seconds later: see Process.Collect
+	OOM       bool           // the kernel killed one of the run for want of memory; known only with a memory cgroup
 }
 
 // String is "code 1", "SIGKILL" or, where somebody else took the status,

@@ -50,8 +50,5 @@ func (l *leader) close() {}
 // groupMembers cannot count here.
 func groupMembers(int) int { return 0 }
 
-// confine has no counterpart here.
-func confine(int) {}
-
 // keepDescriptors has no counterpart here.
 func keepDescriptors() {}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -25,7 +26,9 @@ const raceFast = "GORACE=atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(childVar); name != "" {
-		program, ok := programs()[name]
+		all := programs()
+		maps.Copy(all, linuxPrograms())
+		program, ok := all[name]
 		if !ok {
 			fmt.Fprintln(os.Stderr, "no such program:", name)
 			os.Exit(99)

@@ -1,10 +1,6 @@
 package process
 
-import (
-	"bytes"
-	"os"
-	"strconv"
-)
+import "os"
 
 // groupMembers counts the live processes of a group. Zombies do not count:
 // they run nothing, and who reaps an orphan is not ours to say.
@@ -27,22 +23,9 @@ func groupMembers(pgid int) int {
 		if err != nil {
 			continue // gone meanwhile
 		}
-		if state, group, ok := parseStat(stat); ok && group == pgid && state != 'Z' && state != 'X' {
+		if st, ok := parseStat(stat); ok && st.group == pgid && !st.over() {
 			count++
 		}
 	}
 	return count
-}
-
-// parseStat reads state and process group from a line of /proc/PID/stat. The
-// second field is the program's name, which may contain anything, so fields
-// are counted from its last parenthesis.
-func parseStat(stat []byte) (state byte, group int, ok bool) {
-	_, rest, found := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(") "))
-	fields := bytes.Fields(rest)
-	if !found || len(fields) < 3 || len(fields[0]) != 1 {
-		return 0, 0, false
-	}
-	group, err := strconv.Atoi(string(fields[2]))
-	return fields[0][0], group, err == nil
 }

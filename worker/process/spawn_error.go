@@ -69,6 +69,15 @@ func kindOf(err error) SpawnKind {
 	return SpawnOther
 }
 
+// kindOfCgroup sorts the error of making a run's cgroup: it is not about the
+// program.
+func kindOfCgroup(err error) SpawnKind {
+	if kind := kindOf(err); kind != SpawnMissing {
+		return kind
+	}
+	return SpawnOther
+}
+
 // spawnError makes the error of a failed fork or exec. The system reports a bad
 // working folder as it reports a bad program, so the folder is looked at: it
 // is not the agent's command that is wrong then.

@@ -18,6 +18,8 @@ type spawner struct {
 	devNull   int           // standard input of those with an empty body; -1 none
 	groupByFD bool          // the kernel signals a group through its leader's pidfd
 	buffers   buffers
+	strict    bool  // what it starts gains no rights (NoNewPrivs)
+	broken    error // it cannot; set before the first request
 }
 
 // theSpawner is made on first use.
@@ -25,21 +27,35 @@ type spawner struct {
 //nolint:gochecknoglobals // one thread per process is the point: a second spawner would be a second thread to keep alive
 var theSpawner = sync.OnceValue(func() *spawner { return newSpawner(groupByFDSupported()) })
 
-func newSpawner(groupByFD bool) *spawner {
+// theStrictSpawner is a second thread: what keeps set-uid programs from gaining
+// rights is a thread's, is inherited, and cannot be taken back.
+//
+//nolint:gochecknoglobals // as theSpawner
+var theStrictSpawner = sync.OnceValue(func() *spawner { return startSpawner(groupByFDSupported(), true) })
+
+func newSpawner(groupByFD bool) *spawner { return startSpawner(groupByFD, false) }
+
+func startSpawner(groupByFD, strict bool) *spawner {
 	keepDescriptors()
-	s := &spawner{requests: make(chan *request), groupByFD: groupByFD}
+	s := &spawner{requests: make(chan *request), groupByFD: groupByFD, strict: strict}
 	fd, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		fd = -1 // an empty pipe says EOF as well
 	}
 	s.devNull = fd
-	go s.serve()
+	ready := make(chan struct{})
+	go s.serve(ready)
+	<-ready
 	return s
 }
 
 // serve never returns, so its thread never ends.
-func (s *spawner) serve() {
+func (s *spawner) serve(ready chan<- struct{}) {
 	runtime.LockOSThread()
+	if s.strict {
+		s.broken = noNewPrivs()
+	}
+	close(ready)
 	for r := range s.requests {
 		r.spawn()
 		r.done <- struct{}{}
@@ -52,9 +68,27 @@ type request struct {
 	files [3]int
 	done  chan struct{} // buffered 1; sent once by the spawner
 
-	pid   int
-	pidfd int
-	err   *SpawnError
+	cgroup *runCgroup // nil: none
+	from   spawnFrom
+	pid    int
+	pidfd  int
+	err    *SpawnError
+}
+
+// inCgroup makes the run's cgroup, where it gets one, and has it spawned.
+func (s *spawner) inCgroup(ctx context.Context, r *request) *SpawnError {
+	if r.spec.Cgroups != nil {
+		var err error
+		if r.cgroup, err = r.spec.Cgroups.newRun(r.spec.Limits); err != nil {
+			return &SpawnError{Kind: kindOfCgroup(err), Path: r.spec.Path, Err: err}
+		}
+	}
+	if err := s.do(ctx, r); err != nil {
+		r.cgroup.discard()
+		return err
+	}
+	r.cgroup.started()
+	return nil
 }
 
 // do hands the request to the thread and waits. A context that ends while the
@@ -84,7 +118,7 @@ func (r *request) spawn() {
 	argv := make([]string, 0, 1+len(s.Args))
 	argv = append(append(argv, s.Path), s.Args...)
 	r.pidfd = -1
-	pid, err := syscall.ForkExec(s.Path, argv, &syscall.ProcAttr{
+	pid, err := theKin().forkExec(r, argv, &syscall.ProcAttr{
 		Dir:   s.Dir,
 		Env:   s.Env,
 		Files: []uintptr{uintptr(r.files[0]), uintptr(r.files[1]), uintptr(r.files[2])}, //nolint:gosec // descriptors are not negative

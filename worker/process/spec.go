@@ -17,6 +17,14 @@ type Spec struct {
 	Grace      time.Duration  // from the stop signal to SIGKILL; 0 or less: at once
 	Sink       Sink           // gets the output; nil drops it
 	Hooks      Hooks
+
+	// Marker are entries of Env that no other run has, all together, and that
+	// its processes inherit: CURFEW_WORKER=id among them, by which a later worker
+	// finds what a dead one left. Empty: what leaves the group is not found,
+	// except by Cgroups.
+	Marker  []string
+	Cgroups *Cgroups // gives the run a cgroup of its own; nil: none
+	Limits  Limits
 }
 
 // Stream names one of the two outputs of a subprocess.

@@ -99,10 +99,12 @@ func (p *Process) ask(sig syscall.Signal) {
 	}
 }
 
-// kill sends SIGKILL to the group, and to the main process by itself in case
-// it has moved to another one.
+// kill sends SIGKILL to the group, to the main process by itself in case it has
+// moved to another one, and to all of the run where it has a cgroup. What else
+// is left is collected once the main process has ended.
 func (p *Process) kill() {
 	p.mark()
+	p.cgroup.kill()
 	_ = p.leader.signalGroup(syscall.SIGKILL)
 	_ = p.leader.signal(syscall.SIGKILL)
 }

@@ -145,6 +145,6 @@ func stateOf(pid int) byte {
 	if err != nil {
 		return 0
 	}
-	state, _, _ := parseStat(stat)
-	return state
+	st, _ := parseStat(stat)
+	return st.state
 }

@@ -234,7 +234,7 @@ func TestConfined(t *testing.T) {
 	r.await(t, "ready")
 	score, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/oom_score_adj")
 	require.NoError(t, err)
-	require.Equal(t, oomScore, strings.TrimSpace(string(score)))
+	require.Equal(t, strconv.Itoa(defaultOOMScore), strings.TrimSpace(string(score)))
 	var limit unix.Rlimit
 	require.NoError(t, unix.Prlimit(p.PID(), unix.RLIMIT_CORE, nil, &limit))
 	require.Zero(t, limit.Max)
@@ -242,23 +242,25 @@ func TestConfined(t *testing.T) {
 
 func TestParseStat(t *testing.T) {
 	t.Parallel()
+	const rest = " 5 0 -1 0 1 2 3 4 5 6 7 8 20 0 3 0 987654 9 9"
 	for line, want := range map[string]struct {
-		state byte
-		group int
-		ok    bool
+		stat
+		ok bool
 	}{
-		"7 (sh) S 1 42 42 0":       {'S', 42, true},
-		"7 (a) b) R 1) Z 1 43 5 0": {'Z', 43, true},
-		"7 () R 1 44 4":            {'R', 44, true},
-		"7 (sh) S 1":               {},
-		"":                         {},
-		"7 (sh":                    {},
+		"7 (sh) S 1 42" + rest:        {stat{'S', 1, 42, 3, 987654}, true},
+		"7 (a) b) R 1) Z 2 43" + rest: {stat{'Z', 2, 43, 3, 987654}, true},
+		"7 () R 1 44" + rest:          {stat{'R', 1, 44, 3, 987654}, true},
+		"7 (sh) S 1 x" + rest:         {},
+		"7 (sh) S 1 42 5":             {},
+		"":                            {},
+		"7 (sh":                       {},
 	} {
-		state, group, ok := parseStat([]byte(line))
+		st, ok := parseStat([]byte(line))
 		require.Equal(t, want.ok, ok, line)
 		if ok {
-			require.Equal(t, want.state, state, line)
-			require.Equal(t, want.group, group, line)
+			require.Equal(t, want.stat, st, line)
 		}
 	}
+	require.True(t, stat{state: 'Z', threads: 1}.over())
+	require.False(t, stat{state: 'Z', threads: 2}.over(), "its other threads run")
 }

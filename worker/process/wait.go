@@ -27,8 +27,11 @@ func (p *Process) wait() {
 		}
 	}
 	p.mu.Unlock()
+	theKin().reaped(p.leader.pid)
 
-	e.Leftovers, e.Alive = collectGroup(p.leader)
+	e.OOM = p.cgroup.oom() // before its cgroup is gone
+	e.Leftovers, e.Alive = p.collect()
+	p.clean = e.Alive == 0
 
 	end := time.Now().Add(readWait)
 	p.stdout.endBy(end)
@@ -41,7 +44,9 @@ func (p *Process) wait() {
 	if p.exited != nil {
 		p.exited()
 	}
-	p.leader.close()
+	if p.clean {
+		p.leader.close()
+	}
 	p.exit = e
 	close(p.done)
 }

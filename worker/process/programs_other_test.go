@@ -1,0 +1,5 @@
+//go:build !linux
+
+package process
+
+func linuxPrograms() map[string]func(args []string) { return nil }
