@@ -65,7 +65,7 @@ func TestKilledLive(t *testing.T) {
 	j := w.publish(newSession(), script("ignore-term", "@1 sleep 10m"))
 	w.untilStart(j, 1)
 	w.worker("w2")
-	doomed.signal(killSignal)
+	doomed.kill9()
 	killed := time.Now()
 	again := w.untilStart(j, 2)
 	require.Less(t, again.At.Sub(killed), leaseTTL+ackWait+busyDelay+3*time.Second, "taken over late")
@@ -86,7 +86,7 @@ func TestKilledInBackoff(t *testing.T) {
 	for _, j := range []*job{recovers, gives} {
 		w.until(patience, func() bool { return len(w.eventsOf(j, "retrying")) == 1 }, "the backoff of %s", j.Name)
 	}
-	doomed.signal(killSignal)
+	doomed.kill9()
 	w.worker("w2")
 	for _, j := range []*job{recovers, gives} {
 		w.publish(j.Session, "news of the session, which has to wait all the same")
@@ -139,7 +139,7 @@ func TestKilledWhileEnding(t *testing.T) {
 				w.publish(session, "waits", forAgent("short"), neverRuns("expired"))
 			}
 			poll(4*time.Second, func() bool { return !doomed.alive() }) // not every step is on this way
-			doomed.signal(killSignal)
+			doomed.kill9()
 			w.worker("w2")
 			w.publish(session, "later", neverRuns("expired"))
 			w.finish()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/stretchr/testify/require"
 )
@@ -71,6 +72,9 @@ func (w *world) untilReady(x *worker) {
 		return x.ready()
 	}, "worker %s is ready", x.name)
 }
+
+// kill9 kills the worker itself, as the kernel does when memory is short; its supervisor ends with it.
+func (x *worker) kill9() { _ = syscall.Kill(x.inner(), syscall.SIGKILL) }
 
 func (x *worker) ready() bool { return strings.Contains(x.output(), "worker ready") }
 

@@ -76,6 +76,9 @@ func (a *adoption) buryOne(ctx context.Context, m *queue.Message) error {
 		Worker: a.w.cfg.ID, At: a.lease.Now(), Buried: true,
 		Outcome: string(Expired), Reason: a.overReason(),
 	}
+	if a.snap.Begins.Seq == m.Seq {
+		f.Attempt = a.snap.Begins.Count
+	}
 	switch {
 	case a.snap.IsRejected(m.Seq):
 		f.Outcome, f.Reason = string(Rejected), "a run of the session was live when it arrived"

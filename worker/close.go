@@ -88,7 +88,7 @@ func (a *adoption) settleOnce(ctx context.Context, t *task, s Settlement, run *l
 		if delay > 0 {
 			return a.endIn(endElsewhere, delay), nil
 		}
-		return endDrained, nil
+		return a.endIn(endDrained, 0), nil
 	case FateKeep:
 		a.w.q.Emit(a.notFinal(t, f))
 		return a.waitOrReplace(t, delay), nil

@@ -7,6 +7,7 @@ import (
 
 	"curfew/registry"
 	"curfew/worker/agent"
+	"curfew/worker/supervisor"
 )
 
 // Config is what a worker is told. The zero value of a duration is an error
@@ -39,6 +40,8 @@ type Config struct {
 	UnknownAgentWait time.Duration
 	Agents           map[string]*agent.Agent
 	Lease            registry.Terms
+	// Supervisor ends the runs that this worker no longer can; nil where it has none.
+	Supervisor *supervisor.Client
 }
 
 // Validate names every setting that cannot work.

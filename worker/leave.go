@@ -75,8 +75,7 @@ func (a *adoption) handOn(ctx context.Context, end ending) {
 		return
 	case endForeign:
 		delay = a.w.cfg.Lease.TTL
-	case endDrained, endNotOver:
-		delay = 0
+	case endDrained, endNotOver: // at once, except after a release without an answer
 	case endBackoff, endKept, endElsewhere, endFailed, endLost, goOn:
 	}
 	if a.hint.open() {

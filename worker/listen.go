@@ -87,10 +87,10 @@ func (a *adoption) listen(ctx context.Context, t *task, run *liveRun, heard *hea
 			err = a.lookPast(ctx, t.key.Seq, true, heard)
 		}
 		if err != nil && !errors.Is(err, errAgain) {
-			if ctx.Err() == nil {
-				a.log.WithError(err).Warn("looking for orders failed")
+			if ctx.Err() != nil {
+				return
 			}
-			continue
+			a.log.WithError(err).Warn("looking for orders failed")
 		}
 		if now := a.snap.Curfew(); !now.Equal(curfew) {
 			curfew = now

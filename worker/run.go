@@ -6,14 +6,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"curfew/queue"
 	"curfew/registry"
 	"curfew/worker/agent"
 	"curfew/worker/process"
+	"curfew/worker/supervisor"
 )
 
 // termAttribution is the time in which an end by SIGTERM and a drain count as
@@ -22,6 +26,7 @@ const termAttribution = 500 * time.Millisecond
 
 // liveRun is one started subprocess and what it printed.
 type liveRun struct {
+	id      string // the run's, on this host
 	proc    *process.Process
 	out     *output
 	started time.Time
@@ -63,24 +68,53 @@ func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
 		Traceparent: t.job.Traceparent, Resume: rec.Succeeded,
 	}
 	argv := t.agent.Argv(call)
-	run := &liveRun{out: newOutput(a, t)}
+	run := &liveRun{out: newOutput(a, t), id: t.key.Token + "/" + strconv.FormatUint(t.fence, 10)}
+	var unguarded error
 	spec := process.Spec{
 		Path: argv[0], Args: argv[1:], Env: t.agent.Environ(call, os.LookupEnv), Dir: dir,
 		Stdin: t.job.Body, StopSignal: t.agent.StopSignal, Grace: t.agent.Grace, Sink: run.out,
-		Hooks: process.Hooks{BeforeSpawn: func() error { return a.trusted(ctx) }},
+		Hooks: process.Hooks{
+			BeforeSpawn: func() error {
+				if err := a.trusted(ctx); err != nil {
+					return err
+				}
+				return a.w.cfg.Supervisor.Open(run.id, int64(a.lease.Deadline()))
+			},
+			Spawned: func(pid, pidfd int) { unguarded = a.w.cfg.Supervisor.Spawned(run.id, pid, pidfd) },
+			Exited:  func() { a.unguard(run) },
+		},
 	}
 	_, err = a.w.table.Start(ctx, a.session, errLost, func(ctx context.Context) (registry.Entry, error) {
 		proc, err := process.Start(ctx, spec)
 		if err != nil {
+			a.unguard(run)
 			return registry.Entry{}, err
+		}
+		if unguarded != nil {
+			a.log.WithError(unguarded).Error("a run that nothing would end is stopped")
+			proc.Kill(because(IntentDraining, ""))
 		}
 		run.proc, run.started = proc, time.Now()
 		return registry.Entry{
-			ID: t.key.Token + "/" + strconv.FormatUint(t.fence, 10), Session: a.session,
+			ID: run.id, Session: a.session,
 			PID: proc.PID(), Fence: t.fence, Started: run.started, Run: proc,
 		}, nil
 	})
 	return run, err
+}
+
+// guard moves the supervisor's deadline for the run to the lease's.
+func (a *adoption) guard(run *liveRun) {
+	if err := a.w.cfg.Supervisor.Renew(run.id, int64(a.lease.Deadline())); err != nil {
+		a.log.WithError(err).Warn("the run will be killed when its lease would have ended without this renewal")
+	}
+}
+
+// unguard tells the supervisor that a run is over, or never was.
+func (a *adoption) unguard(run *liveRun) {
+	if err := a.w.cfg.Supervisor.Close(run.id); err != nil && !errors.Is(err, supervisor.ErrGone) {
+		a.log.WithError(err).Warn("the supervisor does not know that a run is over")
+	}
 }
 
 // workdir is the folder that the agent runs in: its own setting, or one per session.
@@ -112,10 +146,18 @@ func (a *adoption) notStarted(ctx context.Context, t *task, err error) (ending, 
 			e.Spawn = SpawnNoResources
 		case process.SpawnRefused, process.SpawnOther:
 		}
+	} else if outOfSpace(err) { // the work folder could not be made: this host's trouble, not the job's
+		e.Spawn = SpawnNoResources
 	}
 	s := Settle(e)
 	s.Reason += ": " + err.Error()
 	return a.settle(ctx, t, s, nil)
+}
+
+func outOfSpace(err error) bool {
+	return slices.ContainsFunc([]error{unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE, unix.ENOMEM}, func(e error) bool {
+		return errors.Is(err, e)
+	})
 }
 
 // endingOf gathers what decides the settlement.

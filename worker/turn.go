@@ -41,7 +41,7 @@ func (a *adoption) turn(ctx context.Context, heard *hearing) (ending, error) {
 	case rec.Over(now):
 		return a.bury(ctx, rec, head)
 	case a.buryOnly:
-		return endNotOver, nil
+		return a.endIn(endNotOver, 0), nil
 	case head == nil:
 		return a.nothing(ctx)
 	case rec.IsRejected(head.Seq):
@@ -69,7 +69,7 @@ func (a *adoption) turn(ctx context.Context, heard *hearing) (ending, error) {
 		return goOn, nil
 	}
 	if a.w.isDraining() || a.w.refusal.Load() != nil { // one that refuses jobs buries no more of them either
-		return endDrained, nil
+		return a.endIn(endDrained, 0), nil
 	}
 	return a.begun(ctx, head, job, heard)
 }
@@ -129,6 +129,9 @@ func (a *adoption) head(ctx context.Context, heard *hearing) (*queue.Message, er
 			a.from, a.looked, a.seen, a.replacing = 0, 0, sight{}, 0
 		}
 		a.snap.Record = rec
+		if anew {
+			continue // m was looked for behind the old stream's mark
+		}
 		if m == nil || !rec.IsDone(markOf(m)) {
 			return m, nil
 		}

@@ -16,18 +16,16 @@ func (w *Worker) stopLead() time.Duration {
 // to be read or written while the run is live is the listener's business.
 func (a *adoption) watch(ctx context.Context, t *task, run *liveRun, heard *hearing) {
 	listening, stopListening := context.WithCancel(ctx)
-	orders := make(chan error)     // sent by the listener until listening ends
-	curfews := make(chan struct{}) // the same: the record's curfew moved
+	orders := make(chan error)      // sent by the listener until listening ends
+	curfews := make(chan time.Time) // the same: the record's curfew moved
 	listened := make(chan struct{})
 	// The listener owns the record until it has ended: what is needed of it is taken now.
 	created, curfew := a.snap.CreatedAt, a.snap.Curfew()
-	var moved time.Time
 	go func() {
 		defer close(listened)
 		a.listen(listening, t, run, heard, orders, func(c time.Time) {
-			moved = c
 			select {
-			case curfews <- struct{}{}:
+			case curfews <- c:
 			case <-listening.Done():
 			}
 		})
@@ -49,8 +47,7 @@ func (a *adoption) watch(ctx context.Context, t *task, run *liveRun, heard *hear
 			run.proc.Stop(because(IntentDraining, ""))
 		case cause := <-orders:
 			run.proc.Stop(cause)
-		case <-curfews:
-			curfew = moved
+		case curfew = <-curfews:
 			clocks.untilCurfew(a, curfew)
 		case <-clocks.curfew.C:
 			if clocks.untilCurfew(a, curfew) <= 0 {
@@ -58,6 +55,8 @@ func (a *adoption) watch(ctx context.Context, t *task, run *liveRun, heard *hear
 			}
 		case <-clocks.timeout:
 			run.proc.Stop(because(IntentTimeout, clocks.limit.String()))
+		case <-a.lease.Renewed():
+			a.guard(run)
 		case <-clocks.trust.C:
 			if clocks.untilDistrust(a) <= 0 {
 				run.proc.Stop(errLost)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"curfew/cmd/internal/config"
+	"curfew/worker/supervisor"
 )
 
 // app is what every command is given of the world, so that tests can run commands in their own process.
@@ -22,6 +23,8 @@ type app struct {
 	environ  []string
 	// signals brings SIGINT and SIGTERM; main sends, the running command receives, nobody closes it. nil never brings any.
 	signals <-chan os.Signal
+	// supervisor ends what this process cannot; nil where it has none.
+	supervisor *supervisor.Client
 
 	configFile string
 }
@@ -76,7 +79,7 @@ func (a *app) root() *cobra.Command {
 	bind(flags, "log-level", "log.level", "`level`: error, warn, info, debug or trace")
 	bind(flags, "log-format", "log.format", "`format`: auto, json or text")
 	root.AddCommand(
-		a.workerCommand(), a.devCommand(), a.demoCommand(), a.demoAgentCommand(),
+		supervised(a.workerCommand()), supervised(a.devCommand()), a.demoCommand(), a.demoAgentCommand(),
 		a.publishCommand(),
 		a.sessionsCommand(), a.showCommand(), a.logsCommand(),
 		a.stopCommand(), a.cancelCommand(), a.extendCommand(), a.deadCommand(), a.sweepCommand(), a.setupCommand(),

@@ -183,6 +183,7 @@ func (a *app) workerConfig(c *config.Config, agents map[string]*agent.Agent) (wo
 		UnknownAgentWait: c.Queue.UnknownAgentWait,
 		Agents:           agents,
 		Lease:            c.Terms(),
+		Supervisor:       a.supervisor,
 	}, nil
 }
 
