@@ -76,6 +76,10 @@ func TestNothingOutlives(t *testing.T) {
 			require.True(t, ended)
 			require.Equal(t, c.code, code)
 			w.until(5*time.Second, func() bool { return !lives(inner) }, "the worker is gone")
+			if c.direct { // the rest is the next worker's to find, by the marks that the kernel keeps
+				w.worker("w2")
+				w.until(10*time.Second, func() bool { return !slices.ContainsFunc(pids("tools")[:sessions], lives) }, "the next worker swept")
+			}
 		})
 	}
 }

@@ -16,6 +16,9 @@ import (
 var (
 	// ErrConflict says that the record changed since it was read: read it again.
 	ErrConflict = errors.New("the record was changed by someone else")
+	// ErrUnreadable says that a record is not what any version of this program
+	// wrote; deleting its key makes the session a new one.
+	ErrUnreadable = errors.New("the record is not readable")
 	// ErrNoBucket says that the bucket of the records does not exist.
 	ErrNoBucket = errors.New("the records bucket does not exist: start a worker or run `curfew setup`")
 )
@@ -194,7 +197,7 @@ func (r *Records) watch(ctx context.Context, each func(Snapshot) error, once boo
 func decode(e jetstream.KeyValueEntry) (Snapshot, error) {
 	s := Snapshot{Session: e.Key(), Revision: e.Revision()}
 	if err := json.Unmarshal(e.Value(), &s.Record); err != nil {
-		return s, fmt.Errorf("the record of %s at revision %d is not readable: %w", s.Session, s.Revision, err)
+		return s, fmt.Errorf("%w: session %s, revision %d: %w", ErrUnreadable, s.Session, s.Revision, err)
 	}
 	return s, nil
 }

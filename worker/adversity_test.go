@@ -234,3 +234,20 @@ func TestAPurgeDoesNotReachIntoANewStream(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+func TestAnUnreadableRecordHoldsNoSlot(t *testing.T) {
+	t.Parallel()
+	w := newBench(t).worker(func(c *Config) { c.Concurrency = 1 })
+	js, _ := w.bucket(t)
+	kv, err := js.KeyValue(t.Context(), registry.BucketName("curfew"))
+	require.NoError(t, err)
+	broken := newSession()
+	_, err = kv.Put(t.Context(), broken, []byte("not a record"))
+	require.NoError(t, err)
+	seq := w.publish(t, queue.NewJob{Session: broken})
+	other := newSession()
+	w.publish(t, queue.NewJob{Session: other})
+	w.finals(t, other, 1)
+	require.NoError(t, kv.Delete(t.Context(), broken))
+	require.Equal(t, string(Succeeded), w.finals(t, broken, 1)[seq].Outcome)
+}

@@ -7,6 +7,7 @@ import (
 
 	"curfew/registry"
 	"curfew/worker/agent"
+	"curfew/worker/process"
 	"curfew/worker/supervisor"
 )
 
@@ -40,6 +41,8 @@ type Config struct {
 	UnknownAgentWait time.Duration
 	Agents           map[string]*agent.Agent
 	Lease            registry.Terms
+	// Cgroups gives each run a cgroup of its own; nil where this host has none.
+	Cgroups *process.Cgroups
 	// Supervisor ends the runs that this worker no longer can; nil where it has none.
 	Supervisor *supervisor.Client
 }

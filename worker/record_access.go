@@ -16,7 +16,7 @@ var errStaleRecord = errors.New("the record read is older than one seen before")
 //
 //nolint:gochecknoglobals // a table
 var permanent = []error{
-	registry.ErrConflict, registry.ErrNoSession, registry.ErrOver, registry.ErrNoRun, errAgain,
+	registry.ErrConflict, registry.ErrUnreadable, registry.ErrNoSession, registry.ErrOver, registry.ErrNoRun, errAgain,
 }
 
 // try asks until there is an answer: an unreachable server is asked again, with

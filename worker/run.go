@@ -51,7 +51,34 @@ func (a *adoption) runTask(ctx context.Context, t *task, heard *hearing) (ending
 	if exit.Leftovers > 0 {
 		log.WithField("leftovers", exit.Leftovers).Warn("processes outlived their agent and were killed")
 	}
+	if exit.Alive > 0 {
+		log.WithField("alive", exit.Alive).Error("processes of this run do not die: the lease is kept until they do")
+		if !untilClean(ctx, run.proc) {
+			return endLost, nil // never released: it runs out by itself, and the record still shows the run open
+		}
+	}
+	a.unguard(run)
 	return a.settle(ctx, t, Settle(e), run)
+}
+
+// untilClean waits until nothing of the run is left; a try takes two seconds at
+// most. False when the lease is lost, or the worker ends, before.
+func untilClean(ctx context.Context, p *process.Process) bool {
+	for ctx.Err() == nil {
+		if p.Collect() == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// marker is what only the processes of one run have in their environment.
+func marker(c agent.Call) []string {
+	return []string{
+		process.WorkerVar + "=" + c.Worker,
+		"CURFEW_SESSION=" + c.Session,
+		"CURFEW_FENCE=" + strconv.FormatUint(c.Fence, 10),
+	}
 }
 
 // start spawns the subprocess; a live predecessor of the session on this host
@@ -73,6 +100,7 @@ func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
 	spec := process.Spec{
 		Path: argv[0], Args: argv[1:], Env: t.agent.Environ(call, os.LookupEnv), Dir: dir,
 		Stdin: t.job.Body, StopSignal: t.agent.StopSignal, Grace: t.agent.Grace, Sink: run.out,
+		Marker: marker(call), Cgroups: a.w.cfg.Cgroups,
 		Hooks: process.Hooks{
 			BeforeSpawn: func() error {
 				if err := a.trusted(ctx); err != nil {
@@ -81,7 +109,6 @@ func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
 				return a.w.cfg.Supervisor.Open(run.id, int64(a.lease.Deadline()))
 			},
 			Spawned: func(pid, pidfd int) { unguarded = a.w.cfg.Supervisor.Spawned(run.id, pid, pidfd) },
-			Exited:  func() { a.unguard(run) },
 		},
 	}
 	_, err = a.w.table.Start(ctx, a.session, errLost, func(ctx context.Context) (registry.Entry, error) {

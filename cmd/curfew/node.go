@@ -31,6 +31,7 @@ type node struct {
 	records *registry.Records
 	worker  *worker.Worker
 	http    *console.Server // nil when off
+	host    *host           // nil before it was claimed
 	log     *logrus.Entry
 }
 
@@ -47,6 +48,9 @@ func (a *app) startNode(ctx context.Context, c config.Loaded, agents map[string]
 		return nil, err
 	}
 	n := &node{id: wc.ID, log: log}
+	if n.host, err = claimHost(ctx, &wc, log); err != nil {
+		return nil, err
+	}
 	if err := n.connect(ctx, &c.Config, wc); err != nil {
 		n.close()
 		return nil, err
@@ -136,6 +140,7 @@ func (n *node) close() {
 			n.log.WithError(err).Debug("closing Redis")
 		}
 	}
+	n.host.close()
 }
 
 // workerConfig fills in what the configuration leaves to this machine, and makes the folders.

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sirupsen/logrus"
+
+	"curfew/worker"
+	"curfew/worker/process"
+)
+
+// host is what a worker has of the machine it runs on: its lock, by which the next one knows that it is dead, and the
+// cgroup below which each run gets its own.
+type host struct {
+	lock    *process.HostLock
+	cgroups *process.Cgroups
+	log     *logrus.Entry
+}
+
+// claimHost takes the worker's lock, ends what dead workers left on this machine, and looks for a cgroup. Only a worker of
+// the same id that is alive is an error: everything else costs a guard, and is said.
+func claimHost(ctx context.Context, wc *worker.Config, log *logrus.Entry) (*host, error) {
+	h := &host{log: log}
+	lock, err := process.AcquireHostLock(ctx, wc.RunDir, wc.ID)
+	if errors.Is(err, process.ErrHostLockHeld) {
+		return nil, fmt.Errorf("worker.id %s: %w", wc.ID, err)
+	}
+	if err != nil {
+		log.WithError(err).Warn("what dead workers left on this host is not looked for, and this worker's own would not be found")
+	} else {
+		h.lock = lock
+		h.sweep(ctx)
+	}
+	h.cgroups, err = process.ProbeCgroups(process.CgroupOptions{Worker: wc.ID})
+	if err != nil {
+		log.WithError(err).Debug("no cgroup for each run: what a run leaves behind is found by its marks")
+	} else if h.lock != nil {
+		if err := h.lock.Record(h.cgroups.Path()); err != nil {
+			log.WithError(err).Warn("the next worker would not find this one's cgroup")
+		}
+	}
+	wc.Cgroups = h.cgroups
+	return h, nil
+}
+
+func (h *host) sweep(ctx context.Context) {
+	report, err := process.SweepLeftovers(ctx, h.lock)
+	if err != nil {
+		h.log.WithError(err).Warn("looking for what dead workers left on this host failed")
+	}
+	if report != (process.SweepReport{}) {
+		h.log.WithField("dead_workers", report.Dead).WithField("killed", report.Killed).WithField("alive", report.Alive).
+			Info("swept what dead workers left on this host")
+	}
+}
+
+// close gives the host back; the worker has to be drained before.
+func (h *host) close() {
+	if h == nil {
+		return
+	}
+	if err := h.cgroups.Close(); err != nil {
+		h.log.WithError(err).Warn("something is left in this worker's cgroup")
+	}
+	if err := h.lock.Close(); err != nil {
+		h.log.WithError(err).Debug("giving the host lock back")
+	}
+}
