@@ -87,6 +87,7 @@ func TestTheWallClockEndsStrictlyAfterFourHours(t *testing.T) {
 	for age, runs := range map[time.Duration]bool{
 		4*time.Hour - 10*time.Second:   true,
 		4 * time.Hour:                  true,
+		4*time.Hour - time.Millisecond: true,
 		4*time.Hour + time.Millisecond: false,
 		13 * time.Hour:                 false,
 	} {
@@ -99,21 +100,24 @@ func TestTheWallClockEndsStrictlyAfterFourHours(t *testing.T) {
 			session := newSession()
 			seq := w.publish(t, queue.NewJob{Session: session, CreatedAt: now.Add(-age), Body: []byte("say ran")})
 			final := w.finals(t, session, 1)[seq]
-			started := 0
-			require.NoError(t, w.q.Events(t.Context(), session, time.Time{}, false, func(e queue.Event) error {
-				if e.Type == "started" {
-					started++
-				}
-				return nil
-			}))
+			started := func() (n int) {
+				require.NoError(t, w.q.Events(t.Context(), session, time.Time{}, false, func(e queue.Event) error {
+					if e.Type == "started" {
+						n++
+					}
+					return nil
+				}))
+				return n
+			}
 			if runs {
-				require.Equal(t, 1, started)
-				if age < 4*time.Hour {
+				// Events that are not final are sent on the side, and may come after one that is.
+				require.Eventually(t, func() bool { return started() == 1 }, 5*time.Second, 10*time.Millisecond)
+				if age < 4*time.Hour-time.Second { // the others are stopped as soon as they run
 					require.Equal(t, string(Succeeded), final.Outcome)
 				}
 				return
 			}
-			require.Zero(t, started, "an expired session starts nothing")
+			require.Zero(t, started(), "an expired session starts nothing")
 			require.Equal(t, string(Expired), final.Outcome)
 			letters := w.letters(t, session)
 			require.Len(t, letters, 1)
