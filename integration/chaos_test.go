@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -60,8 +59,9 @@ func TestChaos(t *testing.T) {
 		name string
 		do   func()
 	}{
-		{"kill a worker", func() { crew.dismiss(dice, killSignal) }},
-		{"drain a worker", func() { crew.dismiss(dice, termSignal) }},
+		{"kill a worker", func() { crew.dismiss(dice, (*worker).kill9) }},
+		{"kill a supervisor", func() { crew.dismiss(dice, func(x *worker) { x.signal(killSignal) }) }},
+		{"drain a worker", func() { crew.dismiss(dice, func(x *worker) { x.signal(termSignal) }) }},
 		{"flush Redis", func() { require.NoError(t, w.stack.redis.flush(t.Context())) }},
 		{"restart Redis", func() { w.stack.redis.kill(); require.NoError(t, w.stack.redis.start()) }},
 		{"restart NATS", func() { w.stack.nats.kill(); require.NoError(t, w.stack.nats.start()) }},
@@ -96,13 +96,13 @@ func (c *crew) hire() {
 }
 
 // dismiss ends one by a signal and puts another in its place.
-func (c *crew) dismiss(dice *rand.Rand, how os.Signal) {
+func (c *crew) dismiss(dice *rand.Rand, how func(*worker)) {
 	c.w.t.Helper()
 	i := dice.IntN(len(c.present))
 	gone := c.present[i]
 	c.present = append(c.present[:i], c.present[i+1:]...)
-	gone.signal(how)
+	how(gone)
 	_, ended := gone.wait(patience)
-	require.True(c.w.t, ended, "worker %s did not end after %s", gone.name, how)
+	require.True(c.w.t, ended, "worker %s did not end", gone.name)
 	c.hire()
 }
