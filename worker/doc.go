@@ -13,8 +13,9 @@
 //   - after losing a lease it sends nothing and writes nothing.
 //
 // It does not promise that a job runs only once: one whose worker died, or lost
-// its lease, runs again, with a higher fence and a higher attempt. Processes
-// that left their group (setsid) may outlive their agent.
+// its lease, runs again, with a higher fence and a higher attempt. A process that
+// sheds its group, its parent and every mark of its run may outlive its agent,
+// though on Linux never its worker (see worker/process and worker/supervisor).
 //
 // # An adoption
 //
