@@ -26,8 +26,9 @@ help: ## this list
 build: ## bin/curfew: one static program
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/curfew ./cmd/curfew
 
+# -count=1: the end-to-end tests build the program themselves, so a cached result would not know that it changed.
 test: ## every test with the race detector; says first what this machine makes it leave out (with CI set: nothing)
-	@. .ci/prepare && go test $$CURFEW_RACE -timeout $(TIMEOUT) $(PACKAGES)
+	@. .ci/prepare && go test $$CURFEW_RACE -count=1 -timeout $(TIMEOUT) $(PACKAGES)
 
 lint: ## go vet for Linux and macOS, and golangci-lint with the rules of .golangci.yml
 	go vet ./...
