@@ -17,6 +17,9 @@
 // from the journal the witnesses append to, the outcome of each job from its events. A history in which nothing happened is
 // a failed test.
 //
+// The judge is judged too: in the build that these tests use, one guard at a time can be taken out of the program, and then
+// the judge must say which promise broke (planted_test.go).
+//
 // What these tests do not show: durability across a power cut (servers are killed, the machine is not), clusters of
 // servers, and real agents.
 //

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -194,5 +196,7 @@ func (w *world) rest() rest {
 	if r.Locks, err = w.stack.redis.keys(ctx, w.ns+":{*}:lock"); err != nil {
 		return wrong(err)
 	}
+	// Whose turn it is to sweep is no session's lease: where its worker was killed or cut off it runs out in a minute.
+	r.Locks = slices.DeleteFunc(r.Locks, func(key string) bool { return strings.Contains(key, ":{duty-") })
 	return r
 }

@@ -88,7 +88,9 @@ func (s *redisServer) startStandIn() error {
 	return err
 }
 
-func (s *redisServer) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+func hostPort(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+func (s *redisServer) address() string { return hostPort(s.port) }
 func (s *redisServer) url() string     { return "redis://" + s.address() + "/0" }
 
 func (s *redisServer) start() error {

@@ -35,6 +35,9 @@ func (w *world) launchBinary(bin, name string, options ...workerOptions) *worker
 	w.t.Helper()
 	conf := w.conf
 	c := command{name: name, path: bin, dir: w.dir, env: baseEnv()}
+	if w.bug != "" {
+		c.env = append(c.env, "CURFEW_TEST_BUG="+w.bug)
+	}
 	var more []string
 	for _, o := range options {
 		c.env = append(c.env, o.env...)

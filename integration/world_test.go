@@ -26,6 +26,7 @@ type world struct {
 	dir   string
 	stack *stack
 	conf  config
+	bug   string // the guard that the workers are without; "" none
 	nc    *nats.Conn
 	js    jetstream.JetStream
 

@@ -185,7 +185,9 @@ func (r Record) IsRejected(seq uint64) bool { return slices.Contains(r.Rejected,
 
 // IsDone says that the message at m has ended. A later stream time at a sequence
 // that was done is another message: the stream was made anew or restored.
-func (r Record) IsDone(m Mark) bool { return m.Seq <= r.Done.Seq && !m.Time.After(r.Done.Time) }
+func (r Record) IsDone(m Mark) bool {
+	return m.Seq <= r.Done.Seq && !m.Time.After(r.Done.Time) && !planted(bugDone)
+}
 
 // State is the session's state in one word, as commands and pages show it.
 type State string

@@ -85,6 +85,7 @@ func (x *Lease) leave(ctx context.Context) (seen int64, err error) {
 // release sends the script, and once more if no answer comes. The second time
 // it goes by force: the first may arrive late, so the token is used up.
 func (l *Leases) release(ctx context.Context, x *Lease, seen int64, force bool) (ans reply, resent bool, err error) {
+	force = force || planted(bugKnock)
 	send := func(first bool) (reply, error) {
 		ctx, cancel := context.WithTimeout(ctx, l.terms.attempt())
 		defer cancel()

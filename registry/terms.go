@@ -20,7 +20,12 @@ func DefaultTerms() Terms {
 }
 
 // Trust is how long a lease is trusted after the start of its last good renewal.
-func (t Terms) Trust() time.Duration { return t.TTL - t.Margin }
+func (t Terms) Trust() time.Duration {
+	if planted(bugTrust) {
+		return t.TTL + time.Second
+	}
+	return t.TTL - t.Margin
+}
 
 // minTTL keeps every derived bound above the resolution of Redis' clock (1 ms).
 const minTTL = 100 * time.Millisecond

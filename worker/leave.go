@@ -15,6 +15,7 @@ func (a *adoption) leave(ctx context.Context, end ending) (lookAgain bool) {
 		a.abandon()
 		return false
 	}
+	reached(stepLeave)
 	again, err := a.release(ctx, forced(end))
 	switch {
 	case errors.Is(err, registry.ErrTaken), errors.Is(err, registry.ErrTrustEnded):

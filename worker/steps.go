@@ -1,6 +1,6 @@
 package worker
 
-// step names a place in a job's life at which a test may kill the worker.
+// step names a place in a job's life at which a test may kill the worker, or keep it waiting.
 type step string
 
 const (
@@ -11,5 +11,6 @@ const (
 	stepDeadLetter step = "deadletter"
 	stepEvent      step = "event"
 	stepRemove     step = "remove"
+	stepLeave      step = "leave" // the last look at the stream found nothing
 	stepRelease    step = "release"
 )

@@ -135,7 +135,7 @@ func (a *adoption) head(ctx context.Context, heard *hearing) (*queue.Message, er
 		if m == nil || !rec.IsDone(markOf(m)) {
 			return m, nil
 		}
-		if last := rec.Last; last != nil && last.Seq == m.Seq {
+		if last := rec.Last; last != nil && last.Seq == m.Seq && !plantedEffects() {
 			a.log.WithField("seq", m.Seq).Info("a finished job is still in the stream: finishing its effects")
 			if err := a.effects(ctx, m, true); err != nil {
 				return nil, err

@@ -25,7 +25,8 @@ type Process struct {
 	stderr *output
 	work   sync.WaitGroup // the goroutines of stdin, stdout and stderr
 
-	done chan struct{} // closed once, by wait
+	once sync.Once     // held by ends
+	done chan struct{} // closed once, by ends
 	exit Exit          // written before done is closed, read after
 
 	mu        sync.Mutex

@@ -29,6 +29,9 @@ func (p *Process) Stop(intent error) {
 	p.mark()
 	p.ask(p.stopSignal)
 	p.ask(syscall.SIGCONT) // a stopped one hears nothing before
+	if plantedExit() {
+		p.ends(Exit{Code: -1, Signal: p.stopSignal, At: time.Now()})
+	}
 	p.killTimer = time.AfterFunc(p.grace, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()

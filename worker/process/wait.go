@@ -47,6 +47,13 @@ func (p *Process) wait() {
 	if p.clean {
 		p.leader.close()
 	}
-	p.exit = e
-	close(p.done)
+	p.ends(e)
+}
+
+// ends makes the exit known.
+func (p *Process) ends(e Exit) {
+	p.once.Do(func() {
+		p.exit = e
+		close(p.done)
+	})
 }
