@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -25,6 +26,25 @@ func (q *Queue) Nudges(f func(session string)) (stop func(), err error) {
 			f(session)
 		}
 	})
+}
+
+// NudgeFleet tells all workers to read whether the fleet is halted. It is not stored and may be lost. It answers once the
+// server has it.
+func (q *Queue) NudgeFleet(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if err := q.nc.Publish(q.names.FleetSubject(), nil); err != nil {
+		return fmt.Errorf("telling the workers: %w", err)
+	}
+	if err := q.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("telling the workers: %w", err)
+	}
+	return nil
+}
+
+// FleetNudges calls f, which must not block, for each NudgeFleet, until stop is called.
+func (q *Queue) FleetNudges(f func()) (stop func(), err error) {
+	return q.listen(q.names.FleetSubject(), func(*nats.Msg) { f() })
 }
 
 // Arrivals calls f, which must not block, for each message published on the session's job subject, until stop is called.

@@ -69,6 +69,12 @@ func (n Names) DeadSubject(session string) string { return n.Namespace + ".dead.
 // ControlSubject (core NATS) nudges the session's holder.
 func (n Names) ControlSubject(session string) string { return n.Namespace + ".control." + session }
 
+// FleetSubject (core NATS) nudges every worker.
+func (n Names) FleetSubject() string { return n.Namespace + ".control.fleet" }
+
+// RollSubject (core NATS) asks every worker who it is.
+func (n Names) RollSubject() string { return n.Namespace + ".control.workers" }
+
 func orInvalid(session string) string {
 	if session == "" {
 		return invalidToken

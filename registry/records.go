@@ -64,7 +64,9 @@ type RecordOptions struct {
 // whose writes are compare-and-set. Reads may be stale (a replica may answer);
 // the write decides. Safe for any number of goroutines.
 type Records struct {
-	kv jetstream.KeyValue
+	kv  jetstream.KeyValue
+	nc  *nats.Conn
+	api string // prefix of the JetStream API's subjects
 }
 
 // BucketName is the bucket of a namespace's records.
@@ -74,7 +76,9 @@ func BucketName(namespace string) string { return strings.ToUpper(namespace) + "
 // and o.Declare is set; else ErrNoBucket.
 func OpenRecords(ctx context.Context, nc *nats.Conn, namespace string, o RecordOptions) (*Records, error) {
 	js, err := jetstream.New(nc)
+	api := "$JS.API."
 	if o.Domain != "" {
+		api = "$JS." + o.Domain + ".API."
 		js, err = jetstream.NewWithDomain(nc, o.Domain)
 	}
 	if err != nil {
@@ -102,7 +106,7 @@ func OpenRecords(ctx context.Context, nc *nats.Conn, namespace string, o RecordO
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
 	}
-	return &Records{kv: kv}, nil
+	return &Records{kv: kv, nc: nc, api: api}, nil
 }
 
 // Get reads the session's record; Revision 0 when there is none.
@@ -132,13 +136,17 @@ func (r *Records) Update(ctx context.Context, s Snapshot, rec Record) (Snapshot,
 	}
 	rev, err := r.put(ctx, s, b, planted(bugCAS) && rec.Run != nil && rec.Run.Fence == 0)
 	if err != nil {
-		// Replicated streams refuse with another code than ErrKeyExists has.
-		if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+		if isConflict(err) {
 			return s, fmt.Errorf("write the record of %s: %w", s.Session, ErrConflict)
 		}
 		return s, fmt.Errorf("write the record of %s: %w", s.Session, err)
 	}
 	return Snapshot{Session: s.Session, Record: rec, Revision: rev}, nil
+}
+
+// isConflict: replicated streams refuse with another code than ErrKeyExists has.
+func isConflict(err error) bool {
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch)
 }
 
 // put sends one compare-and-set. A key that was deleted leaves a marker, which
@@ -183,7 +191,7 @@ func (r *Records) watch(ctx context.Context, each func(Snapshot) error, once boo
 					return nil
 				}
 				continue
-			case e.Operation() != jetstream.KeyValuePut:
+			case e.Operation() != jetstream.KeyValuePut, ofFleet(e.Key()):
 				continue
 			}
 			s, err := decode(e)

@@ -113,6 +113,9 @@ func (e *notYetError) Error() string { return fmt.Sprintf("%s, for %s", e.why, e
 
 // begin reads the record and acquires the lease.
 func (a *adoption) begin(ctx context.Context) error {
+	if a.w.brake.isOn() {
+		return &notYetError{"the fleet is halted", 0}
+	}
 	if err := a.read(ctx); err != nil {
 		return err
 	}

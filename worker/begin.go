@@ -62,6 +62,14 @@ func (a *adoption) begun(ctx context.Context, head *queue.Message, job queue.Job
 	}
 	reached(stepOpen)
 	t := &task{msg: head, job: job, agent: ag, key: key, fence: a.snap.Fence()}
+	a.w.opening.Add(1) // before the brake is read, so that a roll call misses nothing
+	if halt, err := a.mayStart(ctx); err != nil {
+		a.w.opening.Add(-1)
+		if !errors.Is(err, ErrHalted) {
+			return goOn, err
+		}
+		return a.settle(ctx, t, haltedEarly(halt), nil)
+	}
 	return a.runTask(ctx, t, heard)
 }
 

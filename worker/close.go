@@ -62,6 +62,10 @@ func (a *adoption) settleOnce(ctx context.Context, t *task, s Settlement, run *l
 		}
 		change = func(rec registry.Record) registry.Record { return rec.HandBack(t.key, s.Refund) }
 	case FateKeep:
+		if s.Halted {
+			change = func(rec registry.Record) registry.Record { return rec.HandBack(t.key, s.Refund) }
+			break
+		}
 		delay = keptFor
 		until := a.lease.Now().Add(delay)
 		change = func(rec registry.Record) registry.Record {
@@ -91,6 +95,9 @@ func (a *adoption) settleOnce(ctx context.Context, t *task, s Settlement, run *l
 		return a.endIn(endDrained, 0), nil
 	case FateKeep:
 		a.w.q.Emit(a.notFinal(t, f))
+		if s.Halted {
+			return a.endIn(endHalted, 0), nil
+		}
 		return a.waitOrReplace(t, delay), nil
 	case FateNothing:
 	}

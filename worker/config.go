@@ -16,6 +16,8 @@ import (
 type Config struct {
 	ID   string // unique in the fleet; in events, records and the subprocess' environment
 	Host string // where it runs; shown by commands
+	// Version of the program; shown by commands.
+	Version string
 	// Concurrency is how many subprocesses may be alive here at most.
 	Concurrency int
 	// DrainTimeout is how long a drain lets live runs go on; 0: not at all.

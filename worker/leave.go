@@ -40,7 +40,7 @@ func forced(end ending) bool {
 	switch end {
 	case endNothing, endKept:
 		return false
-	case endNotOver, endDrained, endBackoff, endElsewhere, endForeign, endFailed, endLost, goOn:
+	case endNotOver, endDrained, endHalted, endBackoff, endElsewhere, endForeign, endFailed, endLost, goOn:
 	}
 	return true
 }
@@ -76,7 +76,7 @@ func (a *adoption) handOn(ctx context.Context, end ending) {
 		return
 	case endForeign:
 		delay = a.w.cfg.Lease.TTL
-	case endDrained, endNotOver: // at once, except after a release without an answer
+	case endDrained, endHalted, endNotOver: // at once, except after a release without an answer
 	case endBackoff, endKept, endElsewhere, endFailed, endLost, goOn:
 	}
 	if a.hint.open() {

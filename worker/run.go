@@ -35,6 +35,7 @@ type liveRun struct {
 // runTask starts the subprocess, watches it to its end and settles the job.
 func (a *adoption) runTask(ctx context.Context, t *task, heard *hearing) (ending, error) {
 	run, err := a.start(ctx, t)
+	a.w.opening.Add(-1)
 	if err != nil {
 		return a.notStarted(ctx, t, err)
 	}

@@ -94,6 +94,8 @@ type Settlement struct {
 	Reason  string
 	// Refund: the run never started, its begin does not count.
 	Refund bool
+	// Halted: the job is kept until the fleet is released, not for a time.
+	Halted bool
 }
 
 // codeTerm is how a process that traps SIGTERM reports it: 128 + 15.
@@ -170,7 +172,9 @@ func Settle(e Ending) Settlement {
 	case e.Intent == IntentDraining && e.cutShort():
 		return Settlement{Outcome: HandedBack, Fate: byDrain[e.OnDrain], Reason: "the worker drained"}
 	case e.Intent == IntentHalted && e.cutShort():
-		return fromRow(e, byIntent[IntentHalted])
+		s := fromRow(e, byIntent[IntentHalted])
+		s.Halted = true
+		return s
 	case e.Intent == IntentDraining, e.Intent == IntentHalted, e.Intent == IntentNone:
 		return unasked(e)
 	default:

@@ -32,6 +32,9 @@ func (w *Worker) sweepRounds(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if w.brake.isOn() {
+			continue // while the fleet is halted, its sweeper rests
+		}
 		mine, release, err := w.leases.Duty(ctx, "sweeper", max(2*w.cfg.SweepEvery, time.Minute))
 		if err != nil || !mine {
 			if err != nil && ctx.Err() == nil {
@@ -57,6 +60,12 @@ func (w *Worker) sweepRounds(ctx context.Context) {
 // is in Run. Safe beside other sweepers: each session is adopted first.
 func (w *Worker) Sweep(ctx context.Context, dryRun bool) (SweepReport, error) {
 	var report SweepReport
+	switch h, err := w.lookAtBrake(ctx); {
+	case err != nil:
+		return report, err
+	case h.On && !dryRun:
+		return report, ErrHalted
+	}
 	over, seen, err := w.overSessions(ctx)
 	if err != nil {
 		return report, err

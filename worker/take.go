@@ -8,21 +8,41 @@ import (
 	"curfew/queue"
 )
 
-// take reserves a slot, then asks for one hint, and hands it to the slot: a
-// worker never holds work that it cannot run. It returns when the hints are drained.
+// take takes jobs whenever the fleet is not halted. It returns when the hints
+// are drained.
 func (w *Worker) take(ctx context.Context, hints *queue.Hints) {
-	for w.reserve() {
-		hint, err := hints.Next(ctx)
+	for released := true; released; {
+		select {
+		case <-w.brake.released():
+			released = w.takeUntilHalted(ctx, hints)
+		case <-w.draining:
+			released = false
+		case <-ctx.Done():
+			released = false
+		}
+	}
+	w.returnTheRest(ctx, hints)
+	<-w.draining // one that refuses jobs stays up, visibly not ready, until it is told to go
+}
+
+// takeUntilHalted reserves a slot, then asks for one hint, and hands it to the
+// slot: a worker never holds work that it cannot run. halted: it ended because
+// of a halt, and not because the hints are drained.
+func (w *Worker) takeUntilHalted(ctx context.Context, hints *queue.Hints) (halted bool) {
+	pulling, stop := w.brake.whileReleased(ctx)
+	defer stop()
+	for w.reserve(pulling) {
+		hint, err := hints.Next(pulling)
 		if err != nil {
 			<-w.slots
-			if errors.Is(err, queue.ErrDrained) || ctx.Err() != nil {
+			if errors.Is(err, queue.ErrDrained) || pulling.Err() != nil {
 				break
 			}
 			w.log.WithError(err).Warn("pulling jobs failed, trying again")
 			w.pause(ctx, time.Second)
 			continue
 		}
-		if w.isDraining() {
+		if w.isDraining() || w.brake.isOn() {
 			<-w.slots
 			w.giveBack(hint)
 			continue
@@ -32,16 +52,17 @@ func (w *Worker) take(ctx context.Context, hints *queue.Hints) {
 			w.handle(ctx, hint)
 		})
 	}
-	w.returnTheRest(ctx, hints)
-	<-w.draining // one that refuses jobs stays up, visibly not ready, until it is told to go
+	return pulling.Err() != nil && ctx.Err() == nil && !w.isDraining()
 }
 
 // reserve waits for a free slot; false when the worker stops taking first.
-func (w *Worker) reserve() bool {
+func (w *Worker) reserve(pulling context.Context) bool {
 	select {
 	case w.slots <- struct{}{}:
 		return true
 	case <-w.draining:
+		return false
+	case <-pulling.Done():
 		return false
 	}
 }

@@ -19,6 +19,7 @@ const (
 	endBackoff          // the head waits for its next attempt
 	endDrained          // the worker drains; work is left
 	endKept             // the session is paused, or its agent is: work is left for an order
+	endHalted           // the fleet is halted: work is left
 	endElsewhere        // another worker may be able to run the head
 	endForeign          // another holder's run stays open in the record
 	endNotOver          // adopted to be buried, but its wall clock is not over
@@ -28,6 +29,12 @@ const (
 
 // turn is one look at the session and the one step that follows from it.
 func (a *adoption) turn(ctx context.Context, heard *hearing) (ending, error) {
+	switch halted := a.w.brake.isOn(); {
+	case halted && a.buryOnly:
+		return a.endIn(endNotOver, 0), nil
+	case halted:
+		return a.endIn(endHalted, 0), nil
+	}
 	head, err := a.head(ctx, heard)
 	if err != nil {
 		return goOn, err

@@ -34,7 +34,7 @@ func (a *adoption) watch(ctx context.Context, t *task, run *liveRun, heard *hear
 
 	clocks := a.clocksOf(t)
 	defer clocks.stop()
-	lost, stopRuns := ctx.Done(), a.w.stopRuns
+	lost, stopRuns, halted := ctx.Done(), a.w.stopRuns, a.w.brake.halted()
 	for {
 		select {
 		case <-run.proc.Done():
@@ -45,6 +45,10 @@ func (a *adoption) watch(ctx context.Context, t *task, run *liveRun, heard *hear
 		case <-stopRuns:
 			stopRuns = nil
 			run.proc.Stop(because(IntentDraining, ""))
+		case <-halted:
+			halted = nil
+			a.w.brake.noteStopped()
+			run.proc.Stop(because(IntentHalted, a.w.brake.state().Reason))
 		case cause := <-orders:
 			run.proc.Stop(cause)
 		case curfew = <-curfews:

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,10 @@ type Worker struct {
 	log     *logrus.Entry
 	ears    *ears
 	agents  *agentHealth
+	brake   *brake
+	started time.Time
 
+	opening   atomic.Int32  // runs that may be about to start, beside those in the table
 	slots     chan struct{} // holds one value for each adoption under way
 	adoptions sync.WaitGroup
 
@@ -69,6 +73,8 @@ func New(c Config, q *queue.Queue, l *registry.Leases, r *registry.Records, log 
 		log:      log.WithField("worker", c.ID),
 		ears:     newEars(),
 		agents:   newAgentHealth(),
+		brake:    newBrake(),
+		started:  time.Now(),
 		slots:    make(chan struct{}, c.Concurrency),
 		draining: make(chan struct{}),
 		stopRuns: make(chan struct{}),
@@ -91,12 +97,24 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("listen for orders: %w", err)
 	}
 	defer stopNudges()
+	braked := make(chan struct{}, 1) // sent by the queue's subscription
+	stopBraking, err := w.q.FleetNudges(func() { poke(braked) })
+	if err != nil {
+		return fmt.Errorf("listen for a halt: %w", err)
+	}
+	defer stopBraking()
+	stopAnswering, err := w.q.AnswerRoll(w.answerRoll)
+	if err != nil {
+		return fmt.Errorf("listen for roll calls: %w", err)
+	}
+	defer stopAnswering()
 	defer context.AfterFunc(ctx, w.HandBack)()
 
 	var background sync.WaitGroup
 	background.Go(func() { _ = w.leases.Run(working) })
 	background.Go(func() { w.sweepRounds(working) })
 	background.Go(func() { w.giveUpInTime(working, stopWorking) })
+	background.Go(func() { w.mindBrake(working, braked) })
 	defer background.Wait()
 	defer stopWorking(errWorkerEnds)
 
@@ -106,7 +124,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		hints.Drain()
 	default:
 	}
-	w.log.WithField("concurrency", w.cfg.Concurrency).Info("worker ready")
+	if w.firstLookAtBrake(working) {
+		w.log.WithField("concurrency", w.cfg.Concurrency).Info("worker ready")
+	}
 	w.take(working, hints)
 	w.adoptions.Wait()
 	w.log.Info("worker drained")
@@ -180,6 +200,9 @@ func (w *Worker) Ready() error {
 	}
 	if why := w.refusal.Load(); why != nil {
 		return errors.New(*why)
+	}
+	if h := w.brake.state(); h.On {
+		return fmt.Errorf("the fleet is halted (%s): `curfew unhalt` ends it", cmp.Or(h.Reason, "no reason was given"))
 	}
 	h := w.hints.Load()
 	if h == nil {

@@ -82,6 +82,7 @@ func (a *app) root() *cobra.Command {
 		supervised(a.workerCommand()), supervised(a.devCommand()), a.demoCommand(), a.demoAgentCommand(),
 		a.publishCommand(),
 		a.sessionsCommand(), a.showCommand(), a.logsCommand(),
+		a.haltCommand(), a.unhaltCommand(), a.workersCommand(),
 		a.stopCommand(), a.cancelCommand(), a.extendCommand(), a.deadCommand(), a.sweepCommand(), a.setupCommand(),
 		a.configCommand(), a.versionCommand(),
 	)

@@ -172,7 +172,7 @@ func (a *app) workerConfig(c *config.Config, agents map[string]*agent.Agent) (wo
 		}
 	}
 	return worker.Config{
-		ID: id, Host: host,
+		ID: id, Host: host, Version: version,
 		Concurrency:      c.Worker.Concurrency,
 		DrainTimeout:     c.Worker.DrainTimeout,
 		OnDrain:          worker.OnDrain(c.Worker.OnDrain),

@@ -101,6 +101,9 @@ func age(d time.Duration) string {
 	}
 }
 
+// when writes a moment for people: date, time and zone.
+func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
 // jsonTime is how times are written: UTC with milliseconds. The zero time is null.
 type jsonTime time.Time
 
