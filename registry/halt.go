@@ -125,7 +125,7 @@ func (r *Records) writeHalt(ctx context.Context, have, want Halt) (Halt, error) 
 	if err != nil {
 		return have, err
 	}
-	rev, err := r.put(ctx, Snapshot{Session: haltKey, Revision: have.Revision}, b)
+	rev, err := r.put(ctx, Snapshot{Session: haltKey, Revision: have.Revision}, b, false)
 	if err != nil {
 		if isConflict(err) {
 			err = ErrConflict
