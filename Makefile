@@ -16,9 +16,9 @@ LINT          = $(shell golangci-lint version 2>/dev/null | grep -q 'version $(G
                   || echo go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI))
 
 # Tests build programs too; a checkout that git refuses to read (another owner) must not stop them.
-test bench: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+test bench soak: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test lint bench compose-check
+.PHONY: help build test soak lint bench compose-check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,10 @@ build: ## bin/curfew: one static program
 # -count=1: the end-to-end tests build the program themselves, so a cached result would not know that it changed.
 test: ## every test with the race detector; says first what this machine makes it leave out (with CI set: nothing)
 	@. .ci/prepare && go test $$CURFEW_RACE -count=1 -timeout $(TIMEOUT) $(PACKAGES)
+
+# One after the other: each of them measures.
+soak: ## the long tests at their full size: gigabytes of output, thousands of children, 10 000 runs; some minutes
+	go test -count=1 -v -timeout $(TIMEOUT) -parallel 1 -run '^(TestFloods|TestSwarms|TestManyRuns|TestPIDOne)$$' ./integration -soak
 
 lint: ## go vet for Linux and macOS, and golangci-lint with the rules of .golangci.yml
 	go vet ./...

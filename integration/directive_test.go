@@ -20,7 +20,11 @@ const scriptMark = "#!witness\n"
 //	term-exit N D       from here on: answer SIGTERM with exit N after D
 //	ignore-term         from here on
 //	stderr TEXT         a line
-//	print N             N bytes on stdout
+//	print N             N bytes on stdout, without a newline
+//	print-lines N       N bytes on stdout, in lines of 100
+//	close-output        stdout and stderr, and goes on
+//	stop-self           as SIGSTOP does
+//	fork N FILE         N children that want to live on, every second one in a session of its own; their pids go to the file
 //	touch FILE          says that it has come this far
 //
 // "@2 exit 1" only counts in attempt 2, "@2+ exit 1" from attempt 2 on, "@-2 exit 1" up to attempt 2.
@@ -33,6 +37,7 @@ type directive struct {
 // arity is how many arguments each verb takes; -1: the rest of the line is one.
 var arity = map[string]int{
 	"sleep": 1, "await": 1, "exit": 1, "exit-unless": 2, "signal": 1, "term-exit": 2, "ignore-term": 0, "stderr": -1, "print": 1, "touch": 1,
+	"print-lines": 1, "close-output": 0, "stop-self": 0, "fork": 2,
 }
 
 func script(lines ...string) string {
@@ -95,7 +100,7 @@ func (d directive) check() error {
 	switch d.verb {
 	case "sleep":
 		_, err = time.ParseDuration(d.args[0])
-	case "exit", "print":
+	case "exit", "print", "print-lines", "fork":
 		_, err = strconv.Atoi(d.args[0])
 	case "exit-unless":
 		_, err = strconv.Atoi(d.args[1])

@@ -12,6 +12,17 @@ const parallel = "5"
 
 var lab *laboratory
 
+// soak asks for the full sizes: minutes, and gigabytes of output.
+var soak = flag.Bool("soak", false, "run the long tests at their full size (make soak)")
+
+// sized is how much of something a test does: the little that every run can afford, or all of it with -soak.
+func sized(short, full int) int {
+	if *soak {
+		return full
+	}
+	return short
+}
+
 // TestMain is two programs: the agent that workers start (the witness), and the test run.
 func TestMain(m *testing.M) {
 	if os.Getenv(witnessEnv) != "" {

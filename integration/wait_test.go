@@ -60,9 +60,15 @@ func (w *world) untilStart(j *job, n int) run {
 // untilFinal waits for the final event of each job and answers the last one's.
 func (w *world) untilFinal(jobs ...*job) event {
 	w.t.Helper()
+	return w.untilFinalWithin(patience, jobs...)
+}
+
+// untilFinalWithin is untilFinal for jobs that take their time.
+func (w *world) untilFinalWithin(bound time.Duration, jobs ...*job) event {
+	w.t.Helper()
 	var last event
 	for _, j := range jobs {
-		w.until(patience, func() bool {
+		w.until(bound, func() bool {
 			var ok bool
 			last, ok = w.final(j)
 			return ok

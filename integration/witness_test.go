@@ -19,6 +19,7 @@ import (
 const (
 	witnessEnv    = "WITNESS_JOURNAL" // folder of journals and locks; its presence makes this binary the witness
 	witnessScript = "WITNESS_SCRIPT"  // directives of the agent, obeyed before those of the prompt; ";" separates
+	witnessDeaf   = "WITNESS_DEAF"    // it never reads its standard input
 	confusedExit  = 98                // the script could not be understood: a mistake in the test
 	overlapExit   = 97
 )
@@ -45,12 +46,10 @@ func witness() int {
 	}
 	a.note(kindStart, nil)
 
-	prompt, err := io.ReadAll(os.Stdin)
+	prompt, err := a.readPrompt()
 	if err != nil {
 		return a.confused(err)
 	}
-	sum := sha256.Sum256(prompt)
-	a.sum = hex.EncodeToString(sum[:])
 
 	text := strings.ReplaceAll(os.Getenv(witnessScript), ";", "\n") + "\n"
 	if rest, ok := bytes.CutPrefix(prompt, []byte(scriptMark)); ok {
@@ -76,6 +75,16 @@ type agentProcess struct {
 	self entry
 	sum  string
 	lock *os.File // open until the process is gone
+}
+
+func (a *agentProcess) readPrompt() ([]byte, error) {
+	if os.Getenv(witnessDeaf) != "" {
+		return nil, nil
+	}
+	prompt, err := io.ReadAll(os.Stdin)
+	sum := sha256.Sum256(prompt)
+	a.sum = hex.EncodeToString(sum[:])
+	return prompt, err
 }
 
 func (a *agentProcess) note(kind string, set func(*entry)) {
@@ -136,9 +145,42 @@ func (a *agentProcess) do(d directive) (code int, over bool) {
 			return a.confused(err), true
 		}
 	case "print":
-		_, _ = os.Stdout.Write(bytes.Repeat([]byte("x"), d.number(0)))
+		flood(d.number(0), "x")
+	case "print-lines":
+		flood(d.number(0), strings.Repeat("x", 99)+"\n")
+	case "close-output":
+		_, _ = os.Stdout.Close(), os.Stderr.Close()
+	case "stop-self":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	case "fork":
+		if err := forkMany(d.number(0), d.args[1]); err != nil {
+			return a.confused(err), true
+		}
 	}
 	return 0, false
+}
+
+// flood prints n bytes of the text over and over, in blocks.
+func flood(n int, text string) {
+	block := []byte(strings.Repeat(text, (64<<10)/len(text)))
+	for ; n > 0; n -= len(block) {
+		_, _ = os.Stdout.Write(block[:min(n, len(block))])
+	}
+}
+
+// forkMany starts n children that nobody will wait for, and lists their pids.
+func forkMany(n int, list string) error {
+	var pids strings.Builder
+	for i := range n {
+		pid, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "300"}, &syscall.ProcAttr{
+			Env: os.Environ(), Sys: &syscall.SysProcAttr{Setsid: i%2 == 0},
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(&pids, pid)
+	}
+	return os.WriteFile(list, []byte(pids.String()), 0o600)
 }
 
 // die ends this very process by a signal. The Go runtime turns some of them into an exit code, so a shell takes over the

@@ -33,16 +33,27 @@ func claimHost(ctx context.Context, wc *worker.Config, log *logrus.Entry) (*host
 		h.lock = lock
 		h.sweep(ctx)
 	}
-	h.cgroups, err = process.ProbeCgroups(process.CgroupOptions{Worker: wc.ID})
-	if err != nil {
-		log.WithError(err).Debug("no cgroup for each run: what a run leaves behind is found by its marks")
-	} else if h.lock != nil {
-		if err := h.lock.Record(h.cgroups.Path()); err != nil {
-			log.WithError(err).Warn("the next worker would not find this one's cgroup")
-		}
-	}
+	h.divide(wc.ID)
 	wc.Cgroups = h.cgroups
 	return h, nil
+}
+
+// divide looks for a cgroup v2 below which each run gets its own.
+func (h *host) divide(id string) {
+	err := process.ErrNoCgroups
+	if cgroupsAllowed() {
+		h.cgroups, err = process.ProbeCgroups(process.CgroupOptions{Worker: id})
+	}
+	if err != nil {
+		h.log.WithError(err).Info("no cgroup for each run: what a run leaves behind is found by its marks")
+		return
+	}
+	h.log.WithField("cgroup", h.cgroups.Path()).Info("each run gets a cgroup of its own")
+	if h.lock != nil {
+		if err := h.lock.Record(h.cgroups.Path()); err != nil {
+			h.log.WithError(err).Warn("the next worker would not find this one's cgroup")
+		}
+	}
 }
 
 func (h *host) sweep(ctx context.Context) {
