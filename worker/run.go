@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -49,6 +48,9 @@ func (a *adoption) runTask(ctx context.Context, t *task, heard *hearing) (ending
 	exit := run.proc.Exit()
 	e := a.endingOf(ctx, t, run)
 	log.WithField("exit", exit.String()).WithField("intent", string(e.Intent)).Info("run ended")
+	if e.OutOfMemory != "" {
+		log.WithField("oom", e.OutOfMemory).Warn("the kernel killed a process of this run for want of memory")
+	}
 	if exit.Leftovers > 0 {
 		log.WithField("leftovers", exit.Leftovers).Warn("processes outlived their agent and were killed")
 	}
@@ -101,7 +103,7 @@ func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
 	spec := process.Spec{
 		Path: argv[0], Args: argv[1:], Env: t.agent.Environ(call, os.LookupEnv), Dir: dir,
 		Stdin: t.job.Body, StopSignal: t.agent.StopSignal, Grace: t.agent.Grace, Sink: run.out,
-		Marker: marker(call), Cgroups: a.w.cfg.Cgroups,
+		Marker: marker(call), Cgroups: a.w.cfg.Cgroups, Limits: t.agent.Limits,
 		Hooks: process.Hooks{
 			BeforeSpawn: func() error {
 				if err := a.trusted(ctx); err != nil {
@@ -150,11 +152,23 @@ func (a *adoption) workdir(ag *agent.Agent) (string, error) {
 	if ag.Workdir != "" {
 		return ag.Workdir, nil
 	}
-	dir := filepath.Join(a.w.cfg.Data, "sessions", a.session)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	dir, err := workFolder(a.w.cfg.Data, a.session, ag.Limits.Credential)
+	if err != nil {
 		return "", fmt.Errorf("make the work folder: %w", err)
 	}
 	return dir, nil
+}
+
+// outOfMemory says whose want of memory killed a process of a run; "" nobody's.
+func outOfMemory(o process.OOM, l process.Limits) string {
+	switch o {
+	case process.OOMOwn:
+		return "out of memory: memory_max " + agent.FormatSize(l.MemoryMax)
+	case process.OOMOther:
+		return "the host, or a cgroup around the worker, was out of memory"
+	case process.NoOOM:
+	}
+	return ""
 }
 
 // notStarted settles a job whose subprocess could not be started.
@@ -199,6 +213,7 @@ func (a *adoption) endingOf(ctx context.Context, t *task, run *liveRun) Ending {
 		Intent: intent, Reason: reason, BeforeStop: !signalled,
 		Code: exit.Code, Signal: exit.Signal, Terminal: verdict.Terminal, Good: verdict.Good,
 		Failures: a.snap.Failures, Attempts: a.w.cfg.Attempts, OnDrain: a.w.cfg.OnDrain,
+		OutOfMemory: outOfMemory(exit.OOM, t.agent.Limits),
 	}
 	if rule, ok := t.agent.Rule(exit.Code); ok && exit.Signal == 0 {
 		e.Rule = rule

@@ -69,6 +69,9 @@ type Ending struct {
 	// Terminal: the agent says at its end whether it did well; Good: it did.
 	// An agent without such an event does well by exiting with code 0.
 	Terminal, Good bool
+	// OutOfMemory says, where the kernel killed a process of the run for want of
+	// memory, whose want it was; "" where it did not, or that is not known.
+	OutOfMemory string
 	// Rule is the agent's own word on this exit code; "" none.
 	Rule agent.Action
 	// Failures of this job so far, and how many are allowed.
@@ -227,10 +230,14 @@ func fromRow(e Ending, r row) Settlement {
 }
 
 func (e Ending) how() string {
+	how := fmt.Sprintf("exit code %d", e.Code)
 	if e.Signal != 0 {
-		return "killed by " + signalName(e.Signal)
+		how = "killed by " + signalName(e.Signal)
 	}
-	return fmt.Sprintf("exit code %d", e.Code)
+	if e.OutOfMemory != "" {
+		how += "; " + e.OutOfMemory
+	}
+	return how
 }
 
 // Backoff is the wait before the next attempt after the given number of

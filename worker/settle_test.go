@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"curfew/worker/agent"
+	"curfew/worker/process"
 )
 
 // TestSettleIsTheDocumentedTable holds Settle to the table in doc.go, row by row.
@@ -118,6 +119,17 @@ func exitsOf(t *testing.T, cell string) []Ending {
 	n, err := strconv.Atoi(words[0])
 	require.NoError(t, err, "exit %q", words[0])
 	return []Ending{code(n)}
+}
+
+func TestAReasonSaysWhoseMemoryEnded(t *testing.T) {
+	t.Parallel()
+	limits := process.Limits{MemoryMax: 4 << 30}
+	own := Ending{Code: -1, Signal: syscall.SIGKILL, Attempts: 5, OutOfMemory: outOfMemory(process.OOMOwn, limits)}
+	require.Equal(t, "killed by SIGKILL; out of memory: memory_max 4GiB", Settle(own).Reason)
+	tool := Ending{Code: 1, Attempts: 5, OutOfMemory: outOfMemory(process.OOMOther, limits)}
+	require.Equal(t, "exit code 1; the host, or a cgroup around the worker, was out of memory", Settle(tool).Reason)
+	require.Equal(t, Succeeded, Settle(Ending{OutOfMemory: outOfMemory(process.OOMOwn, limits)}).Outcome, "only a tool of it was killed")
+	require.Empty(t, outOfMemory(process.NoOOM, limits))
 }
 
 func TestBackoffDoublesUpToItsLimit(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"curfew/queue"
 	"curfew/registry"
+	"curfew/worker/agent"
 )
 
 const (
@@ -66,6 +67,9 @@ type Worker struct {
 func New(c Config, q *queue.Queue, l *registry.Leases, r *registry.Records, log *logrus.Entry) (*Worker, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("configure the worker: %w", err)
+	}
+	if err := c.reachable(c.Data); err != nil {
+		return nil, err
 	}
 	return &Worker{
 		cfg: c, q: q, leases: l, records: r,
@@ -215,4 +219,6 @@ func (w *Worker) Ready() error {
 func (w *Worker) Live() int { return w.table.Count() }
 
 // AgentNames lists the agents that this worker runs.
-func (w *Worker) AgentNames() []string { return slices.Sorted(maps.Keys(w.cfg.Agents)) }
+func (w *Worker) AgentNames() []string { return sortedNames(w.cfg.Agents) }
+
+func sortedNames(agents map[string]*agent.Agent) []string { return slices.Sorted(maps.Keys(agents)) }

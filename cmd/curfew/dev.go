@@ -11,6 +11,7 @@ import (
 
 	"curfew/cmd/internal/config"
 	"curfew/cmd/internal/stack"
+	"curfew/worker/process"
 )
 
 // Where dev's servers listen when nobody else does: then other commands find them without a flag.
@@ -99,6 +100,7 @@ func demoAgentConfig() (config.Agent, error) {
 		Env:        config.Env{Pass: []string{"PATH", "HOME", "LANG"}},
 		StopSignal: "TERM",
 		Grace:      5 * time.Second,
+		Limits:     config.Limits{OOMScoreAdj: process.DefaultOOMScore},
 	}, nil
 }
 

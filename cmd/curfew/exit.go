@@ -63,6 +63,8 @@ func exitCode(err error) int {
 		{exitUsage, is[*config.Error](err)},
 		{exitUsage, errors.Is(err, config.ErrNoFile)},
 		{exitUsage, is[*agent.MissingError](err)},
+		{exitUsage, is[*agent.UserError](err)},
+		{exitUsage, is[*agent.LimitError](err)},
 		{exitUsage, is[*queue.TermsError](err)},
 		{exitUsage, is[*queue.DifferError](err)},
 		{exitDetached, errors.Is(err, errInterrupted)},

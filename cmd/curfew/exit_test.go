@@ -26,6 +26,8 @@ func TestExitCodes(t *testing.T) {
 		"configuration":                {&config.Error{}, 2},
 		"no configuration":             {config.ErrNoFile, 2},
 		"an agent's program":           {&agent.MissingError{Err: errors.New("x")}, 2},
+		"an agent's user":              {&agent.UserError{Err: errors.New("x")}, 2},
+		"an agent's limits":            {&agent.LimitError{Err: errors.New("x")}, 2},
 		"other lease terms":            {&queue.TermsError{}, 2},
 		"streams that differ":          {&queue.DifferError{}, 2},
 		"a job that is not understood": {&queue.InvalidError{}, 2},

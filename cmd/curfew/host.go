@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"slices"
 
 	"github.com/sirupsen/logrus"
 
 	"curfew/worker"
+	"curfew/worker/agent"
 	"curfew/worker/process"
 )
 
@@ -33,20 +37,24 @@ func claimHost(ctx context.Context, wc *worker.Config, log *logrus.Entry) (*host
 		h.lock = lock
 		h.sweep(ctx)
 	}
-	h.divide(wc.ID)
+	why := h.divide(cgroupOptions(wc))
 	wc.Cgroups = h.cgroups
+	if err := limitable(wc, why); err != nil {
+		h.close()
+		return nil, err
+	}
 	return h, nil
 }
 
-// divide looks for a cgroup v2 below which each run gets its own.
-func (h *host) divide(id string) {
+// divide looks for a cgroup v2 below which each run gets its own, and answers why there is none.
+func (h *host) divide(o process.CgroupOptions) error {
 	err := process.ErrNoCgroups
 	if cgroupsAllowed() {
-		h.cgroups, err = process.ProbeCgroups(process.CgroupOptions{Worker: id})
+		h.cgroups, err = process.ProbeCgroups(o)
 	}
 	if err != nil {
 		h.log.WithError(err).Info("no cgroup for each run: what a run leaves behind is found by its marks")
-		return
+		return err
 	}
 	h.log.WithField("cgroup", h.cgroups.Path()).Info("each run gets a cgroup of its own")
 	if h.lock != nil {
@@ -54,6 +62,33 @@ func (h *host) divide(id string) {
 			h.log.WithError(err).Warn("the next worker would not find this one's cgroup")
 		}
 	}
+	return nil
+}
+
+// cgroupOptions asks for controllers only where an agent needs them: they make this process move to another cgroup.
+func cgroupOptions(wc *worker.Config) process.CgroupOptions {
+	o := process.CgroupOptions{Worker: wc.ID}
+	for _, a := range wc.Agents {
+		o.Limits = o.Limits || a.NeedsControllers()
+	}
+	if wc.Supervisor != nil {
+		o.Along = []int{os.Getppid()}
+	}
+	return o
+}
+
+// limitable refuses limits that somebody counts on and this host cannot keep, for want of any cgroup or of a controller.
+func limitable(wc *worker.Config, noCgroups error) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(wc.Agents)) {
+		if err := wc.Cgroups.Check(wc.Agents[name].Limits); err != nil {
+			if l, ok := errors.AsType[*process.LimitError](err); ok && noCgroups != nil {
+				l.Cause = noCgroups
+			}
+			errs = append(errs, &agent.LimitError{Agent: name, Err: err})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (h *host) sweep(ctx context.Context) {

@@ -167,7 +167,11 @@ func (a *app) workerConfig(c *config.Config, agents map[string]*agent.Agent) (wo
 		runDir = config.RuntimeDir(a.getenv)
 	}
 	for key, dir := range map[string]string{"worker.data": data, "worker.run_dir": runDir} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		perm := os.FileMode(0o700)
+		if key == "worker.data" && otherUsers(agents) {
+			perm = 0o711
+		}
+		if err := os.MkdirAll(dir, perm); err != nil {
 			return worker.Config{}, fmt.Errorf("make the folder of %s: %w", key, err)
 		}
 	}
@@ -190,6 +194,16 @@ func (a *app) workerConfig(c *config.Config, agents map[string]*agent.Agent) (wo
 		Lease:            c.Terms(),
 		Supervisor:       a.supervisor,
 	}, nil
+}
+
+// otherUsers is whether runs of some agent belong to somebody else than the worker.
+func otherUsers(agents map[string]*agent.Agent) bool {
+	for _, a := range agents {
+		if a.Limits.Credential != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // resolve looks the agents' programs up, so that a missing one is told at the start and not by a failing job.

@@ -3,6 +3,8 @@ package agent
 import (
 	"syscall"
 	"time"
+
+	"curfew/worker/process"
 )
 
 // DefaultGrace is how long an agent has to end after its stop signal where the
@@ -28,6 +30,8 @@ type Agent struct {
 	MaxAge             time.Duration     // of a session; 0 the worker's
 	BudgetUSD          float64           // of a session; 0 none
 	Exits              []ExitRule
+	User, Group        string         // name or number; "" as the worker. Resolve looks them up
+	Limits             process.Limits // Credential is set by Resolve
 
 	programs map[string]string // argv[0] as configured -> absolute path; set by Resolve
 }

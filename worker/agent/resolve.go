@@ -22,7 +22,8 @@ func (e *MissingError) Unwrap() error { return e.Err }
 
 // Resolve looks the agent's programs up, in PATH where they have no slash, and
 // keeps their absolute paths, so that a run neither depends on a working
-// folder nor finds out late. The error is a *MissingError.
+// folder nor finds out late; and so with its user. The error is a *MissingError
+// or a *UserError.
 func (a *Agent) Resolve() error {
 	programs := make(map[string]string, 2)
 	for _, v := range a.vectors() {
@@ -36,7 +37,7 @@ func (a *Agent) Resolve() error {
 		programs[v.argv[0]] = path
 	}
 	a.programs = programs
-	return nil
+	return a.resolveUser()
 }
 
 func (a *Agent) program(name string) string {

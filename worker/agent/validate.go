@@ -37,6 +37,7 @@ func (a *Agent) Validate() error {
 	a.checkVectors(bad)
 	a.checkEnv(bad)
 	a.checkExits(bad)
+	a.checkLimits(bad)
 	if _, ok := readerFor(a.Events); !ok {
 		bad("events", "%q is not known: this version reads %s", a.Events, strings.Join(eventNames(), ", "))
 	}

@@ -31,7 +31,7 @@ const (
 // A nil *Cgroups makes none. Its methods may be called from any goroutine.
 type Cgroups struct {
 	dir         string
-	controllers []string // handed on to runs
+	controllers map[string]error // asked for -> handed on to runs (nil), or why not
 	last        atomic.Uint64
 }
 
@@ -132,17 +132,27 @@ func unescape(s string) string {
 }
 
 // handOn hands controllers on to the runs' cgroups, as many as it can, and
-// answers which. The processes move into a leaf where that is in the way.
-func handOn(own, dir string, want []string, movers []int) []string {
-	var have []string
+// answers why not where it cannot. The processes move into a leaf where that
+// is in the way.
+func handOn(own, dir string, want []string, movers []int) map[string]error {
+	have := make(map[string]error, len(want))
 	for _, name := range want {
 		err := control(own, "cgroup.subtree_control", "+"+name)
-		if errors.Is(err, syscall.EBUSY) && move(own, movers) == nil {
-			err = control(own, "cgroup.subtree_control", "+"+name)
+		if errors.Is(err, syscall.EBUSY) {
+			if err = move(own, movers); err == nil {
+				err = control(own, "cgroup.subtree_control", "+"+name)
+			}
+			if errors.Is(err, syscall.EBUSY) {
+				err = fmt.Errorf("%s has processes that are not this worker's: %w", own, err)
+			}
 		}
-		if err == nil && control(dir, "cgroup.subtree_control", "+"+name) == nil {
-			have = append(have, name)
+		if err == nil {
+			err = control(dir, "cgroup.subtree_control", "+"+name)
 		}
+		if errors.Is(err, syscall.ENOENT) {
+			err = fmt.Errorf("%s does not have the %s controller: %w", own, name, err)
+		}
+		have[name] = err
 	}
 	return have
 }
@@ -181,15 +191,33 @@ func (c *Cgroups) Path() string {
 	return c.dir
 }
 
-// Check says whether runs can be given these limits: ErrNoLimits or nil.
+// Check says whether runs can be given these limits: a *LimitError or nil.
 func (c *Cgroups) Check(l Limits) error {
-	need := map[string]int64{"memory": l.MemoryMax, "pids": l.PidsMax}
-	for name, n := range need {
-		if n > 0 && (c == nil || !slices.Contains(c.controllers, name)) {
-			return fmt.Errorf("%s controller: %w", name, ErrNoLimits)
+	for _, need := range []struct {
+		limit, controller string
+		n                 int64
+	}{{"memory_max", "memory", l.MemoryMax}, {"pids_max", "pids", l.PidsMax}} {
+		if need.n == 0 {
+			continue
+		}
+		if c == nil {
+			return &LimitError{need.limit, ErrNoCgroups}
+		}
+		why, asked := c.controllers[need.controller]
+		if !asked {
+			why = ErrNoCgroups
+		}
+		if why != nil {
+			return &LimitError{need.limit, why}
 		}
 	}
 	return nil
+}
+
+// has says whether runs have the controller.
+func (c *Cgroups) has(controller string) bool {
+	why, asked := c.controllers[controller]
+	return asked && why == nil
 }
 
 // Close removes the worker's cgroup. Call it when every run is over: it stays,
@@ -214,14 +242,10 @@ func (c *Cgroups) newRun(l Limits) (*runCgroup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the run's cgroup: %w", err)
 	}
-	g := &runCgroup{dir: dir, fd: -1, memory: slices.Contains(c.controllers, "memory")}
-	for file, n := range map[string]int64{"memory.max": l.MemoryMax, "pids.max": l.PidsMax} {
-		if n > 0 {
-			if err := control(dir, file, strconv.FormatInt(n, 10)); err != nil {
-				g.discard()
-				return nil, err
-			}
-		}
+	g := &runCgroup{dir: dir, fd: -1, memory: c.has("memory"), limited: l.MemoryMax > 0}
+	if err := g.limit(l); err != nil {
+		g.discard()
+		return nil, err
 	}
 	if g.fd, err = unix.Open(dir, unix.O_DIRECTORY|unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
 		g.discard()
@@ -230,10 +254,10 @@ func (c *Cgroups) newRun(l Limits) (*runCgroup, error) {
 	return g, nil
 }
 
-// oomKills reads how many processes of a cgroup were killed for want of memory.
-func oomKills(events []byte) int {
+// eventCount reads one line of memory.events.
+func eventCount(events []byte, name string) int {
 	for line := range bytes.SplitSeq(events, []byte{'\n'}) {
-		if n, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
+		if n, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
 			count, _ := strconv.Atoi(string(n))
 			return count
 		}

@@ -67,7 +67,7 @@ func TestCollectByCgroup(t *testing.T) {
 				require.Equal(t, map[string]string{"ended": "code 0", "killed": "SIGKILL"}[how], e.String())
 				require.NoDirExists(t, p.Cgroup())
 				require.Less(t, time.Since(e.At), collectWait+readWait)
-				require.False(t, e.OOM)
+				require.Equal(t, NoOOM, e.OOM)
 			})
 		}
 	}
@@ -149,27 +149,48 @@ func TestLeaf(t *testing.T) {
 func TestLimitsNeedControllers(t *testing.T) {
 	t.Parallel()
 	for _, l := range []Limits{{MemoryMax: 1 << 30}, {PidsMax: 100}} {
-		for _, c := range []*Cgroups{nil, {}, {controllers: []string{"cpu"}}} {
+		for _, c := range []*Cgroups{nil, {}, {controllers: map[string]error{"memory": unix.EBUSY, "pids": unix.EBUSY}}} {
 			s := child("exit", "0")
 			s.Limits, s.Cgroups = l, c
 			_, err := Start(t.Context(), s)
 			require.ErrorIs(t, err, ErrNoLimits)
+			require.ErrorContains(t, err, "Delegate=yes", "what to do")
 		}
-		require.NoError(t, (&Cgroups{controllers: []string{"memory", "pids"}}).Check(l))
+		require.NoError(t, (&Cgroups{controllers: map[string]error{"memory": nil, "pids": nil}}).Check(l))
 	}
 }
 
-func TestOOMKills(t *testing.T) {
+// A process that dies because somebody else was out of memory is not blamed on
+// the run's own limit.
+func TestOOM(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, 0, oomKills([]byte("low 0\nhigh 0\nmax 5\noom 1\noom_kill 0\noom_group_kill 0\n")))
-	require.Equal(t, 12, oomKills([]byte("low 0\nhigh 0\nmax 5\noom 1\noom_kill 12\noom_group_kill 3\n")))
-	require.Equal(t, 0, oomKills(nil))
-	dir := t.TempDir()
-	g := &runCgroup{dir: dir, memory: true}
-	require.False(t, g.oom())
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "memory.events"), []byte("oom 1\noom_kill 1\n"), 0o600))
-	require.True(t, g.oom())
-	require.False(t, (*runCgroup)(nil).oom())
+	const dead, none = "low 0\nhigh 0\nmax 5\noom 1\noom_kill 12\noom_group_kill 3\n", "max 0\noom 0\noom_kill 0\n"
+	for name, c := range map[string]struct {
+		limited       bool
+		events, local string // "": no such file
+		want          OOM
+	}{
+		"nobody":                  {true, none, none, NoOOM},
+		"at its limit, none dead": {true, "oom 3\noom_kill 0\n", "oom 3\noom_kill 0\n", NoOOM},
+		"its own":                 {true, dead, dead, OOMOwn},
+		"the host's":              {true, "oom 0\noom_kill 1\n", "oom 0\noom_kill 1\n", OOMOther},
+		"one below, of its own":   {true, dead, none, OOMOther},
+		"without a limit":         {false, dead, dead, OOMOther},
+		"an old kernel":           {true, dead, "", OOMOwn},
+		"no controller":           {true, "", "", NoOOM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := &runCgroup{dir: t.TempDir(), memory: true, limited: c.limited}
+			for file, text := range map[string]string{"memory.events": c.events, "memory.events.local": c.local} {
+				if text != "" {
+					require.NoError(t, os.WriteFile(filepath.Join(g.dir, file), []byte(text), 0o600))
+				}
+			}
+			require.Equal(t, c.want, g.oom())
+		})
+	}
+	require.Equal(t, NoOOM, (*runCgroup)(nil).oom())
 }
 
 func TestOwnCgroup(t *testing.T) {

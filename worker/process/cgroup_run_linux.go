@@ -16,9 +16,27 @@ import (
 
 // runCgroup is the cgroup of one run.
 type runCgroup struct {
-	dir    string
-	fd     int  // to start in it; -1 none
-	memory bool // it counts kills for want of memory
+	dir     string
+	fd      int  // to start in it; -1 none
+	memory  bool // it counts kills for want of memory
+	limited bool // it has a memory limit of its own
+}
+
+// limit sets what the whole run may use. Without the bound on swap a run would
+// not be stopped by its memory limit, only slowed down by it.
+func (g *runCgroup) limit(l Limits) error {
+	if l.MemoryMax > 0 {
+		if err := control(g.dir, "memory.max", strconv.FormatInt(l.MemoryMax, 10)); err != nil {
+			return err
+		}
+		if err := control(g.dir, "memory.swap.max", "0"); err != nil && !errors.Is(err, syscall.ENOENT) {
+			return err // a kernel without swap accounting has no such file
+		}
+	}
+	if l.PidsMax > 0 {
+		return control(g.dir, "pids.max", strconv.FormatInt(l.PidsMax, 10))
+	}
+	return nil
 }
 
 // started: nothing else is started in it from here.
@@ -51,13 +69,28 @@ func (g *runCgroup) kill() {
 	}
 }
 
-// oom says whether the kernel killed one of its processes for want of memory.
-func (g *runCgroup) oom() bool {
+// oom says whether the kernel killed one of its processes for want of memory,
+// and whose want it was. memory.events counts the dead of this cgroup and below,
+// whoever was out of memory; "oom" in memory.events.local counts how often this
+// very cgroup was at its limit.
+func (g *runCgroup) oom() OOM {
 	if g == nil || !g.memory {
-		return false
+		return NoOOM
 	}
 	events, err := os.ReadFile(filepath.Join(g.dir, "memory.events"))
-	return err == nil && oomKills(events) > 0
+	if err != nil || eventCount(events, "oom_kill") == 0 {
+		return NoOOM
+	}
+	if g.limited {
+		own, err := os.ReadFile(filepath.Join(g.dir, "memory.events.local"))
+		if err != nil { // before Linux 5.2
+			own = events
+		}
+		if eventCount(own, "oom") > 0 {
+			return OOMOwn
+		}
+	}
+	return OOMOther
 }
 
 // collect kills what is in it and removes it. It answers how many processes

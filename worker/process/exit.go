@@ -18,8 +18,18 @@ type Exit struct {
 	At        time.Time      // when its end was seen
 	Leftovers int            // processes of the run that outlived it and were killed, see tree.go
 	Alive     int            // those that SIGKILL had not ended two seconds later: see Process.Collect
-	OOM       bool           // the kernel killed one of the run for want of memory; known only with a memory cgroup
+	OOM       OOM            // whether the kernel killed one of the run for want of memory; known only with a memory cgroup
 }
+
+// OOM says whose want of memory made the kernel kill a process of a run.
+type OOM int
+
+// The answers. A tool that was killed does not mean that its agent ended by it.
+const (
+	NoOOM    OOM = iota // nobody was killed, or it is not known
+	OOMOwn              // the run was at its own limit (Limits.MemoryMax)
+	OOMOther            // the host, or a cgroup around the worker, was out of memory
+)
 
 // String is "code 1", "SIGKILL" or, where somebody else took the status,
 // "unknown".

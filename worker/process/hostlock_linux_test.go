@@ -279,7 +279,10 @@ func limited(args []string) {
 	must(control(own, "cgroup.procs", "0"))
 	c, err := probeIn(own, CgroupOptions{Worker: "w"}, args[1:])
 	must(err)
-	fmt.Println("handed on:", strings.Join(c.controllers, ","))
+	for name, why := range c.controllers {
+		must(why)
+		fmt.Println("handed on:", name)
+	}
 	text, err := os.ReadFile("/proc/self/cgroup")
 	must(err)
 	if !bytes.Contains(text, []byte("/"+leafName)) {

@@ -14,13 +14,14 @@ type Limits struct {
 	MemoryMax, PidsMax int64
 	// NoFile is how many files each process may have open, soft and hard; 0: as
 	// the worker. More than the worker's own hard limit needs root.
-	NoFile uint64
-	// CoreDumps lets processes leave core files, which hold prompts and keys.
-	CoreDumps bool
+	NoFile int64
+	// Core bounds core files, in bytes; they hold prompts and keys.
+	Core int64
 	// Nice is added to the main process' niceness, 0 to 19.
 	Nice int
-	// OOMScoreAdj is set for the main process, -1000 to 1000; 0 means 500.
-	// Below the worker's own needs root.
+	// OOMScoreAdj is for the main process and what it starts, up to 1000: the
+	// higher, the sooner the kernel takes it when the host is out of memory. 0
+	// means DefaultOOMScore. A run never has less than the worker.
 	OOMScoreAdj int
 	// Credential runs it as another user; needs root.
 	Credential *Credential
@@ -34,26 +35,54 @@ type Credential struct {
 	Groups   []uint32
 }
 
-// defaultOOMScore: the kernel should take an agent and not the worker that
+// DefaultOOMScore makes the kernel take an agent and not the worker that
 // answers for it.
-const defaultOOMScore = 500
+const DefaultOOMScore = 500
 
 // ErrNoLimits says that this host cannot bound memory or processes of a run.
-var ErrNoLimits = errors.New("cannot limit memory or processes of a run here: it needs a writable cgroup v2 with that controller (under systemd: Delegate=yes); arrange for it or take memory_max and pids_max out")
+var ErrNoLimits = errors.New("this host cannot limit it")
+
+// LimitError names the limit that ErrNoLimits is about, and what to do.
+type LimitError struct {
+	Limit string // memory_max or pids_max
+	Cause error  // what the system said
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s: %v: %v. It takes a cgroup v2 that this worker may divide: under systemd Delegate=yes in the unit; "+
+		"in a shell systemd-run --user --scope -p Delegate=yes; in a container a writable /sys/fs/cgroup and nothing else in its cgroup "+
+		"(--cgroupns=private, and --privileged or a runtime that delegates). Else leave %s out", e.Limit, ErrNoLimits, e.Cause, e.Limit)
+}
+
+// Unwrap makes it ErrNoLimits and its cause.
+func (e *LimitError) Unwrap() []error { return []error{ErrNoLimits, e.Cause} }
 
 // check finds limits that cannot be kept. A run must not go without a bound
 // that somebody counts on.
 func (l Limits) check(c *Cgroups) error {
 	switch {
-	case l.MemoryMax < 0 || l.PidsMax < 0:
-		return fmt.Errorf("limits must not be negative: memory_max %d, pids_max %d", l.MemoryMax, l.PidsMax)
+	case l.MemoryMax < 0 || l.PidsMax < 0 || l.NoFile < 0 || l.Core < 0:
+		return fmt.Errorf("limits must not be negative: memory_max %d, pids_max %d, nofile %d, core %d", l.MemoryMax, l.PidsMax, l.NoFile, l.Core)
 	case l.Nice < 0 || l.Nice > 19:
 		return fmt.Errorf("nice must be from 0 to 19, it is %d", l.Nice)
-	case l.OOMScoreAdj < -1000 || l.OOMScoreAdj > 1000:
-		return fmt.Errorf("oom_score_adj must be from -1000 to 1000, it is %d", l.OOMScoreAdj)
+	case l.OOMScoreAdj < 0 || l.OOMScoreAdj > 1000:
+		return fmt.Errorf("oom_score_adj must be from 0 to 1000, it is %d", l.OOMScoreAdj)
 	}
 	if err := c.Check(l); err != nil {
 		return err
 	}
 	return nil
 }
+
+// unsetLimitError names a limit that the system refused.
+type unsetLimitError struct {
+	name string
+	err  error
+}
+
+func (e *unsetLimitError) Error() string {
+	return fmt.Sprintf("%s: %v: the worker's own hard limit is lower, or the run has another user and the worker may not limit it "+
+		"(CAP_SYS_RESOURCE for nofile, CAP_SYS_NICE for nice)", e.name, e.err)
+}
+
+func (e *unsetLimitError) Unwrap() error { return e.err }

@@ -24,15 +24,14 @@ func statusOf(t *testing.T, pid int, field string) string {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	s := child("default")
-	s.Limits = Limits{NoFile: 123, CoreDumps: true, Nice: 3, OOMScoreAdj: 700}
+	s.Limits = Limits{NoFile: 123, Core: 4096, Nice: 3, OOMScoreAdj: 700}
 	p, r := run(t, s)
 	r.await(t, "ready")
-	var limit, own unix.Rlimit
+	var limit unix.Rlimit
 	require.NoError(t, unix.Prlimit(p.PID(), unix.RLIMIT_NOFILE, nil, &limit))
 	require.Equal(t, unix.Rlimit{Cur: 123, Max: 123}, limit)
 	require.NoError(t, unix.Prlimit(p.PID(), unix.RLIMIT_CORE, nil, &limit))
-	require.NoError(t, unix.Prlimit(0, unix.RLIMIT_CORE, nil, &own))
-	require.Equal(t, own, limit)
+	require.Equal(t, unix.Rlimit{Cur: 4096, Max: 4096}, limit)
 	nice, err := unix.Getpriority(unix.PRIO_PROCESS, p.PID())
 	require.NoError(t, err)
 	require.Equal(t, ownNice()+3, 20-nice)
@@ -89,6 +88,8 @@ func TestLimitsThatCannotBe(t *testing.T) {
 		"nice":            {Nice: 20},
 		"below zero":      {Nice: -1},
 		"oom":             {OOMScoreAdj: 1001},
+		"oom below zero":  {OOMScoreAdj: -1},
+		"core":            {Core: -1},
 		"nofile":          {NoFile: 1 << 62}, // beyond what the kernel can do at all
 	} {
 		t.Run(name, func(t *testing.T) {

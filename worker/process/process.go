@@ -96,6 +96,7 @@ func (sp *spawner) start(ctx context.Context, s Spec) (*Process, error) {
 		p.stdin = newFeeder(pipes.parent[0], s.Stdin[pipes.fed:])
 		p.work.Go(p.stdin.run)
 	}
+	p.oomScore(s.Limits)
 	go p.wait()
 	if confined != nil { // it may have begun: it counts as not started
 		p.Kill(confined)

@@ -234,7 +234,7 @@ func TestConfined(t *testing.T) {
 	r.await(t, "ready")
 	score, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/oom_score_adj")
 	require.NoError(t, err)
-	require.Equal(t, strconv.Itoa(defaultOOMScore), strings.TrimSpace(string(score)))
+	require.Equal(t, strconv.Itoa(DefaultOOMScore), strings.TrimSpace(string(score)))
 	var limit unix.Rlimit
 	require.NoError(t, unix.Prlimit(p.PID(), unix.RLIMIT_CORE, nil, &limit))
 	require.Zero(t, limit.Max)

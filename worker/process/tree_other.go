@@ -38,10 +38,10 @@ func (c *Cgroups) newRun(Limits) (*runCgroup, error) { return nil, ErrNoCgroups 
 
 type runCgroup struct{}
 
-func (g *runCgroup) started()  {}
-func (g *runCgroup) discard()  {}
-func (g *runCgroup) kill()     {}
-func (g *runCgroup) oom() bool { return false }
+func (g *runCgroup) started() {}
+func (g *runCgroup) discard() {}
+func (g *runCgroup) kill()    {}
+func (g *runCgroup) oom() OOM { return NoOOM }
 
 func (g *runCgroup) path() string { return "" }
 
@@ -75,6 +75,9 @@ func confine(_ int, l Limits) error {
 	}
 	return nil
 }
+
+// oomScore has no counterpart here.
+func (p *Process) oomScore(Limits) {}
 
 // noNewPrivs has no counterpart here.
 func noNewPrivs() error { return fmt.Errorf("no_new_privs: %w", errors.ErrUnsupported) }

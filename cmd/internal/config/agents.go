@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"curfew/worker/agent"
+	"curfew/worker/process"
 )
 
 // agent checks one entry of agents. What an agent may be is known by the package that runs it; here is only what
@@ -16,6 +17,11 @@ func (l *loader) agent(name string, a Agent) {
 	l.between(key+".grace", a.Grace, 0, MaxAge)
 	if _, err := agent.ParseSignal(a.StopSignal); err != nil {
 		l.wrong(key+".stop_signal", "%v", err)
+	}
+	for at, size := range a.Limits.sizes() {
+		if _, err := agent.ParseSize(size); err != nil {
+			l.wrong(key+".limits."+at, "%v", err)
+		}
 	}
 	for _, err := range parts(runnable(name, a).Validate()) {
 		at, text, ok := strings.Cut(err.Error(), ": ")
@@ -56,6 +62,8 @@ func (c *Config) RunAgents() map[string]*agent.Agent {
 
 func runnable(name string, a Agent) *agent.Agent {
 	signal, _ := agent.ParseSignal(a.StopSignal) // a bad one is told by its own key
+	core, _ := agent.ParseSize(a.Limits.Core)
+	memory, _ := agent.ParseSize(a.Limits.MemoryMax)
 	rules := make([]agent.ExitRule, len(a.Exits))
 	for i, e := range a.Exits {
 		rules[i] = agent.ExitRule{Code: e.Code, Action: agent.Action(e.Action)}
@@ -77,5 +85,21 @@ func runnable(name string, a Agent) *agent.Agent {
 		MaxAge:             a.MaxAge,
 		BudgetUSD:          a.BudgetUSD,
 		Exits:              rules,
+		User:               a.User,
+		Group:              a.Group,
+		Limits: process.Limits{
+			MemoryMax:   memory,
+			PidsMax:     a.Limits.PidsMax,
+			NoFile:      a.Limits.NoFile,
+			Core:        core,
+			Nice:        a.Limits.Nice,
+			OOMScoreAdj: a.Limits.OOMScoreAdj,
+			NoNewPrivs:  a.NoNewPrivs,
+		},
 	}
+}
+
+// sizes are the limits that are given as a text, by key.
+func (l Limits) sizes() map[string]string {
+	return map[string]string{"core": l.Core, "memory_max": l.MemoryMax}
 }

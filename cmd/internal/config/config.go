@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"curfew/registry"
+	"curfew/worker/process"
 )
 
 // Config is the whole configuration, with defaults filled in. The yaml tags are the names of the keys; they are also
@@ -119,6 +120,20 @@ type Agent struct {
 	MaxAge             time.Duration `yaml:"max_age"`
 	BudgetUSD          float64       `yaml:"budget_usd"`
 	Exits              []Exit        `yaml:"exits"`
+	Limits             Limits        `yaml:"limits"`
+	User               string        `yaml:"user"`
+	Group              string        `yaml:"group"`
+	NoNewPrivs         bool          `yaml:"no_new_privs"`
+}
+
+// Limits is what a run may do to its host. Sizes are texts as 512MiB; "" is no limit.
+type Limits struct {
+	NoFile      int64  `yaml:"nofile"`
+	Core        string `yaml:"core"`
+	Nice        int    `yaml:"nice"`
+	OOMScoreAdj int    `yaml:"oom_score_adj"`
+	MemoryMax   string `yaml:"memory_max"`
+	PidsMax     int64  `yaml:"pids_max"`
 }
 
 // Env is all that a subprocess sees of the worker's environment, and what is set for it.
@@ -151,7 +166,10 @@ func Default() Config {
 
 // defaultAgent is what an entry of agents starts from.
 func defaultAgent() Agent {
-	return Agent{Events: "plain", StopSignal: "TERM", Grace: 10 * time.Second}
+	return Agent{
+		Events: "plain", StopSignal: "TERM", Grace: 10 * time.Second,
+		Limits: Limits{Core: "0", OOMScoreAdj: process.DefaultOOMScore},
+	}
 }
 
 // Terms are the times of a lease, as the registry takes them.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"curfew/cmd/internal/config"
+	"curfew/worker/process"
 )
 
 // load reads a file that exists only in the test, with the other files it names.
@@ -144,6 +145,29 @@ agents:
 	require.Equal(t, got.Agents["a"], got.Agents["c"])
 }
 
+func TestAgentLimits(t *testing.T) {
+	t.Parallel()
+	got, err := load(t, `
+agents:
+  none: {command: [sh]}
+  all:
+    command: [sh]
+    user: nobody
+    group: "12"
+    no_new_privs: true
+    limits: {nofile: 1024, core: 1MiB, nice: 5, oom_score_adj: 700, memory_max: 1.5GiB, pids_max: 200}
+`, nil)
+	require.NoError(t, err)
+	agents := got.RunAgents()
+	require.Equal(t, process.Limits{OOMScoreAdj: process.DefaultOOMScore}, agents["none"].Limits)
+	require.Empty(t, agents["none"].User)
+	require.Equal(t, process.Limits{
+		NoFile: 1024, Core: 1 << 20, Nice: 5, OOMScoreAdj: 700, MemoryMax: 3 << 29, PidsMax: 200, NoNewPrivs: true,
+	}, agents["all"].Limits)
+	require.Equal(t, "nobody", agents["all"].User)
+	require.Equal(t, "12", agents["all"].Group)
+}
+
 // Each case is one mistake; the message has to name the line, the key and what is allowed.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
@@ -178,6 +202,14 @@ func TestMistakes(t *testing.T) {
 		"an unknown action":             {"agents: {a: {command: [sh], exits: [{code: 3, action: maybe}]}}\n", []string{"agents.a.exits", "maybe", "succeed"}},
 		"a bad signal":                  {"agents: {a: {command: [sh], stop_signal: STOP}}\n", []string{"agents.a.stop_signal", "STOP", "TERM"}},
 		"unknown events":                {"agents: {a: {command: [sh], events: xml}}\n", []string{"agents.a.events", "xml", "plain"}},
+		"a limit without a number":      {"agents:\n  a:\n    command: [sh]\n    limits:\n      memory_max: lots\n", []string{"curfew.yaml:5", "agents.a.limits.memory_max", `"lots"`, "4GiB"}},
+		"a limit without its unit":      {"agents:\n  a:\n    command: [sh]\n    limits: {memory_max: 4}\n", []string{"curfew.yaml:4", "agents.a.limits.memory_max", "4B", "too little"}},
+		"an unknown limit":              {"agents: {a: {command: [sh], limits: {memory: 1G}}}\n", []string{"agents.a.limits.memory", "unknown key", "memory_max"}},
+		"too nice":                      {"agents:\n  a:\n    command: [sh]\n    limits:\n      nofile: 10\n      nice: 20\n", []string{"curfew.yaml:6", "agents.a.limits.nice", "0 to 19"}},
+		"an OOM score below the worker": {"agents: {a: {command: [sh], limits: {oom_score_adj: -5}}}\n", []string{"agents.a.limits.oom_score_adj", "1 to 1000"}},
+		"negative processes":            {"agents: {a: {command: [sh], limits: {pids_max: -1}}}\n", []string{"agents.a.limits.pids_max", "negative"}},
+		"a group without a user":        {"agents:\n  a:\n    command: [sh]\n    group: staff\n", []string{"curfew.yaml:4", "agents.a.group", "without user"}},
+		"neither true nor false":        {"agents:\n  a:\n    command: [sh]\n    no_new_privs: maybe\n", []string{"curfew.yaml:4", "agents.a.no_new_privs", "true or false"}},
 		"an agent without a command":    {"agents: {a: {}}\n", []string{"agents.a.command"}},
 		"a reserved variable":           {"agents: {a: {command: [sh], env: {set: {CURFEW_FENCE: x}}}}\n", []string{"agents.a.env.set", "CURFEW_"}},
 		"another scheme":                {"redis: {url: 'http://h'}\n", []string{"redis.url", "redis://"}},

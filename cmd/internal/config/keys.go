@@ -47,6 +47,7 @@ var (
 	errWantDuration = errors.New("must be a duration with its unit, as 30s, 5m or 4h")
 	errWantInteger  = errors.New("must be a whole number")
 	errWantNumber   = errors.New("must be a number")
+	errWantBool     = errors.New("must be true or false")
 )
 
 // setText sets v from the text of one value. Its errors say what is wanted, without the text: that may be a secret.
@@ -74,6 +75,12 @@ func setText(v reflect.Value, text string) error {
 			return errWantNumber
 		}
 		v.SetFloat(f)
+	case reflect.Bool:
+		b, err := strconv.ParseBool(strings.TrimSpace(text))
+		if err != nil {
+			return errWantBool
+		}
+		v.SetBool(b)
 	case reflect.Slice: // of strings: separated by commas
 		var list []string
 		for part := range strings.SplitSeq(text, ",") {
