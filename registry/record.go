@@ -19,6 +19,9 @@ type Record struct {
 	CreatedAt time.Time `json:"created_at"`
 	// MaxAgeMS is the length of the wall clock in milliseconds; `extend` raises it.
 	MaxAgeMS int64 `json:"max_age_ms"`
+	// WarnedMS is the length of the wall clock that was warned of: a session is
+	// warned once, and once more after each extend.
+	WarnedMS int64 `json:"warned_ms,omitempty"`
 	// Agent is the name of the session's agent, set by its first run.
 	Agent string `json:"agent,omitempty"`
 	// Stream is the identity of the jobs stream that Done counts in.
@@ -164,6 +167,18 @@ func (r Record) MaxAge() time.Duration { return time.Duration(r.MaxAgeMS) * time
 
 // Curfew is the last moment at which the session has not expired.
 func (r Record) Curfew() time.Time { return r.CreatedAt.Add(r.MaxAge()) }
+
+// WarnAt is when a live session is warned of its curfew: nine tenths of its wall
+// clock are over. due is false where that was done.
+func (r Record) WarnAt() (at time.Time, due bool) {
+	return r.CreatedAt.Add(r.MaxAge() / 10 * 9), r.WarnedMS != r.MaxAgeMS
+}
+
+// Warned notes that the session was warned when its wall clock was so long.
+func (r Record) Warned(maxAgeMS int64) Record {
+	r.WarnedMS = maxAgeMS
+	return r
+}
 
 // Expired decides whether the session's wall clock is over: strictly past its
 // curfew, so a session of exactly max_age may still run. It is the only place

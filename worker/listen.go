@@ -96,7 +96,14 @@ func (a *adoption) listen(ctx context.Context, t *task, run *liveRun, heard *hea
 			curfew = now
 			moved(now)
 		}
-		if cause := a.orderFor(t); cause != nil {
+		cause := a.orderFor(t)
+		if cause == nil && err == nil {
+			if err := a.warn(ctx, t); err != nil && ctx.Err() == nil {
+				a.log.WithError(err).Warn("the session could not be warned of its curfew, trying again at the next renewal")
+			}
+			cause = a.orderFor(t) // the record may have been read again
+		}
+		if cause != nil {
 			select {
 			case orders <- cause:
 			case <-ctx.Done():

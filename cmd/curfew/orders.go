@@ -26,7 +26,7 @@ func (a *app) stopCommand() *cobra.Command {
 	cmd.RunE = a.withSession(func(ctx context.Context, cmd *cobra.Command, f *fleet, session string) error {
 		s, err := f.records.StopRun(ctx, session, reason)
 		if err != nil {
-			return err
+			return f.notTakenUp(ctx, session, err)
 		}
 		f.nudge(session)
 		say(cmd, *out, "the run of session %s is being stopped", session)
@@ -50,6 +50,10 @@ func (a *app) cancelCommand() *cobra.Command {
 			return err
 		}
 		s, err := f.records.Cancel(ctx, session, reason)
+		if t := s.Tombstone; errors.Is(err, registry.ErrOver) && t != nil && t.Why == registry.WhyCancelled {
+			say(cmd, *out, "session %s was cancelled already, at %s", session, when(t.At))
+			return f.tellRow(ctx, cmd, *out, session)
+		}
 		if err != nil {
 			return err
 		}
@@ -82,18 +86,29 @@ func (a *app) extendCommand() *cobra.Command {
 		return a.withSession(func(ctx context.Context, cmd *cobra.Command, f *fleet, session string) error {
 			s, err := f.records.Extend(ctx, session, by)
 			if err != nil {
-				return err
+				return f.notTakenUp(ctx, session, err)
 			}
 			f.nudge(session)
 			event := queue.Event{Type: "extended", Session: session, At: time.Now().UTC(), Reason: fmt.Sprintf("by %s: until %s", by, s.Curfew().UTC().Format(time.RFC3339))}
 			if err := f.queue.Announce(ctx, fmt.Sprintf("extended:%s:%d", session, s.Revision), event); err != nil {
 				return fmt.Errorf("the session was extended, but its event is missing: %w", err)
 			}
-			say(cmd, *out, "the curfew of session %s is now %s", session, s.Curfew().Local().Format(time.DateTime))
+			say(cmd, *out, "the curfew of session %s is now %s", session, when(s.Curfew()))
 			return f.tellRow(ctx, cmd, *out, session)
 		})(cmd, given)
 	}
 	return cmd
+}
+
+// errNotTakenUp: unlike a session that nobody knows, this one exists.
+var errNotTakenUp = errors.New("no worker has taken it up yet: it has no run to stop and no curfew to move (`curfew show` says what it waits for, `curfew cancel` ends it)")
+
+// notTakenUp tells a session whose jobs wait from one that nobody knows, both of which have no record.
+func (f *fleet) notTakenUp(ctx context.Context, session string, err error) error {
+	if errors.Is(err, registry.ErrNoSession) && f.known(ctx, session) == nil {
+		return fmt.Errorf("session %s: %w", session, errNotTakenUp)
+	}
+	return err
 }
 
 // nudge tells the holder that there is an order to read. A lost one costs a renewal's time: the order is in the record.
