@@ -25,6 +25,7 @@ type config struct {
 		Format string `yaml:"format"`
 	} `yaml:"log"`
 	Worker struct {
+		ID           string `yaml:"id,omitempty"`
 		Concurrency  int    `yaml:"concurrency"`
 		DrainTimeout string `yaml:"drain_timeout"`
 		OnDrain      string `yaml:"on_drain"`

@@ -8,10 +8,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// repeated lets the first job succeed twice under a fault.
+func repeated(h *history, s span) {
+	h.Entries[1].Code, h.Jobs[0].Repeat = 0, true
+	if s.From.IsZero() {
+		s.From = epoch
+	}
+	if s.To.IsZero() {
+		s.To = s.From.Add(time.Second)
+	}
+	h.Faults = []span{s}
+}
+
+// lose takes the first job's final event away.
+func lose(h *history, s span) {
+	h.Events = append(h.Events[:2:2], h.Events[3:]...)
+	h.Faults = []span{s}
+}
+
 // good is a small history with nothing wrong: two jobs of one session, the first of which needed two attempts.
 func good() history {
-	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	a := &job{Session: "s", Name: "a", Seq: 1, Want: []string{"succeeded"}}
+	start := epoch
+	a := &job{Session: "s", Name: "a", Seq: 1, At: epoch, Want: []string{"succeeded"}}
 	b := &job{Session: "s", Name: "b", Seq: 2, Want: []string{"misconfigured"}}
 	at := func(kind, name string, attempt int, fence uint64, pid, code, second int) entry {
 		return entry{Kind: kind, Session: "s", Job: name, Attempt: attempt, Fence: fence, PID: pid, Code: code, At: start.Add(time.Duration(second) * time.Second)}
@@ -78,6 +98,35 @@ func TestJudge(t *testing.T) {
 		{"delivery to come", func(h *history) { h.Rest.Pending = 1 }, "streams and leases"},
 		{"lock left", func(h *history) { h.Rest.Locks = []string{"it:{s}:lock"} }, "streams and leases"},
 		{"stream unreadable", func(h *history) { h.Rest.Wrong = []string{"no stream"} }, "streams and leases"},
+		{"process left", func(h *history) { h.Alive = []string{"pid 7"} }, "nothing is left alive"},
+		{"faults that need no excuse", func(h *history) { h.Faults = []span{} }, ""},
+		{"run again after a success", func(h *history) { repeated(h, span{}) }, "a second run"},
+		{"run again, excused", func(h *history) { repeated(h, span{excuse: excuse{Rerun: true}}) }, ""},
+		{"run again, the fault came later", func(h *history) {
+			repeated(h, span{From: epoch.Add(time.Minute), excuse: excuse{Rerun: true}})
+		}, "a second run"},
+		{"run again, the fault was over long before", func(h *history) {
+			repeated(h, span{From: epoch.Add(-time.Hour), To: epoch.Add(-time.Minute), excuse: excuse{Rerun: true}})
+		}, "a second run"},
+		{"run again, killed", func(h *history) {
+			repeated(h, span{})
+			h.Entries = append(h.Entries[:1:1], h.Entries[2:]...)
+		}, "a second run"},
+		{"run again, the machine stood still", func(h *history) {
+			repeated(h, span{})
+			h.Stalls = []standstill{{epoch, epoch.Add(2 * time.Second)}}
+		}, ""},
+		{"lost", func(h *history) { lose(h, span{}) }, "one final event"},
+		{"lost, excused", func(h *history) { lose(h, span{To: epoch, excuse: excuse{Lost: true}}) }, ""},
+		{"lost, published later", func(h *history) {
+			lose(h, span{To: epoch.Add(-time.Second), excuse: excuse{Lost: true}})
+		}, "one final event"},
+		{"other outcome, excused", func(h *history) {
+			h.Events[2].Outcome, h.Faults = "cancelled", []span{{excuse: excuse{Ends: []string{"cancelled"}, Sessions: []string{"s"}}}}
+		}, ""},
+		{"other outcome, excused for another session", func(h *history) {
+			h.Events[2].Outcome, h.Faults = "cancelled", []span{{excuse: excuse{Ends: []string{"cancelled"}, Sessions: []string{"t"}}}}
+		}, "outcomes as expected"},
 		{"race", func(h *history) { h.Logs["w2"] = "x\nWARNING: DATA RACE\ny" }, "no worker panicked"},
 		{"panic", func(h *history) { h.Logs["w2"] = "panic: oh" }, "no worker panicked"},
 	} {

@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -72,11 +73,12 @@ func (k *link) cut() {
 	}
 }
 
-// mend lets everything pass again at full speed, also what was kept back.
+// mend lets everything pass again at full speed, also what was kept back, and loses no answer that is not lost yet.
 func (k *link) mend() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.delay = 0
+	k.wires = slices.DeleteFunc(k.wires, func(w *wire) bool { return w.hold == nil })
 	if k.hole != nil {
 		close(k.hole)
 		k.hole = nil
@@ -231,6 +233,7 @@ func (k *link) pass(from, to net.Conn, end func(), ok func([]byte) bool) {
 // linked is a worker with both its lines in the test's hands.
 type linked struct {
 	*worker
+	id          string // worker.id: of this host alone, for who starts under one ends what it left
 	nats, redis *link
 }
 
@@ -238,10 +241,12 @@ type linked struct {
 func (w *world) launchLinked(name string, options ...workerOptions) *linked {
 	w.t.Helper()
 	x := &linked{
+		id:    w.ns + "-" + name,
 		nats:  newLink(w.t, hostPort(w.stack.nats.port)),
 		redis: newLink(w.t, hostPort(w.stack.redis.port)),
 	}
 	x.worker = w.launch(name, append(options, workerOptions{change: func(c *config) {
+		c.Worker.ID = x.id
 		c.NATS.URL, c.Redis.URL = "nats://"+x.nats.addr, "redis://"+x.redis.addr+"/0"
 	}})...)
 	return x

@@ -23,6 +23,8 @@ func sized(short, full int) int {
 	return short
 }
 
+var allPairs = flag.Bool("pairs", false, "TestPairs runs every traffic under every fault, not a selection: about twenty minutes")
+
 // TestMain is two programs: the agent that workers start (the witness), and the test run.
 func TestMain(m *testing.M) {
 	if os.Getenv(witnessEnv) != "" {

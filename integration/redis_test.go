@@ -18,7 +18,8 @@ type redisServer struct {
 	lab  *laboratory
 	dir  string
 	port int
-	proc *proc // nil: the stand-in
+	proc *proc    // nil: the stand-in
+	more []string // arguments besides the usual ones
 }
 
 type redisKind int
@@ -95,9 +96,10 @@ func (s *redisServer) url() string     { return "redis://" + s.address() + "/0" 
 
 func (s *redisServer) start() error {
 	var err error
+	args := []string{"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir", s.dir}
 	s.proc, err = s.lab.start(command{
 		name: "redis-server", path: redisPath(), dir: s.dir,
-		args: []string{"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir", s.dir},
+		args: append(args, s.more...),
 	})
 	if err != nil {
 		return err

@@ -35,6 +35,8 @@ type world struct {
 	workers []*worker
 	events  reel[event]
 	letters reel[letter]
+	faults  []span   // nil: nobody records them
+	left    []string // processes of runs that were there 5 s after the last worker had ended
 }
 
 // newWorld makes a namespace on the servers; change adjusts the configuration before anything starts.
