@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strconv"
 	"syscall"
@@ -10,7 +12,8 @@ import (
 )
 
 // obey is the test agent: `sleep D`, `exit N`, `kill SIGNUM`, `say WORD`,
-// `complain WORD`, `trap N` (SIGTERM exits with code N), `deaf` (ignores SIGTERM).
+// `complain WORD`, `trap N` (SIGTERM exits with code N), `deaf` (ignores SIGTERM), `await FILE`,
+// `flood BYTES` (on stdout), `abandon N` (processes that live on, out of its group).
 func obey(words []string) int {
 	for i := 0; i < len(words); i++ {
 		arg := func() string { i++; return words[i] }
@@ -33,6 +36,25 @@ func obey(words []string) int {
 			c := make(chan os.Signal, 1)
 			signal.Notify(c, syscall.SIGTERM)
 			go func() { <-c; os.Exit(n) }()
+		case "await":
+			for file := arg(); ; time.Sleep(10 * time.Millisecond) {
+				if _, err := os.Stat(file); err == nil {
+					break
+				}
+			}
+		case "flood":
+			n, _ := strconv.Atoi(arg())
+			line := append(bytes.Repeat([]byte("x"), 1023), '\n')
+			for ; n > 0; n -= len(line) {
+				_, _ = os.Stdout.Write(line)
+			}
+		case "abandon":
+			n, _ := strconv.Atoi(arg())
+			for range n {
+				c := exec.Command("/bin/sleep", "300")
+				c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+				_ = c.Start()
+			}
 		case "deaf":
 			signal.Ignore(syscall.SIGTERM)
 		}

@@ -51,6 +51,7 @@ func (a *adoption) buryWaiting(ctx context.Context, head *queue.Message) error {
 		}
 		m = next
 	}
+	before := a.swept
 	err := a.send(ctx, "purge the session's jobs", func(ctx context.Context) error {
 		if a.w.q.Epoch() != a.epoch { // through may be another stream's: what it has there was not buried
 			return errAgain
@@ -62,6 +63,7 @@ func (a *adoption) buryWaiting(ctx context.Context, head *queue.Message) error {
 	if err != nil {
 		return err
 	}
+	a.w.observe.JobsPurged(a.swept - before)
 	reached(stepRemove)
 	a.removed(through)
 	return nil
@@ -99,6 +101,7 @@ func (a *adoption) buryOne(ctx context.Context, m *queue.Message) error {
 		return err
 	}
 	reached(stepEvent)
+	a.w.observe.JobEnded(f.Agent, Outcome(f.Outcome))
 	return nil
 }
 

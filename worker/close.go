@@ -81,8 +81,12 @@ func (a *adoption) settleOnce(ctx context.Context, t *task, s Settlement, run *l
 	a.lease.SetRunOpen(false)
 	reached(stepClose)
 	a.noteHealth(t, s)
+	if f.Usage != nil && f.Usage.CostUSD > 0 {
+		a.w.observe.Spent(t.agent.Name, f.Usage.CostUSD)
+	}
 	switch s.Fate {
 	case FateDone, FateBury:
+		a.w.observe.JobEnded(t.agent.Name, s.Outcome)
 		return goOn, a.effects(ctx, t.msg, false)
 	case FateRetry:
 		a.w.q.Emit(a.retrying(t, f, delay))

@@ -47,6 +47,11 @@ type Config struct {
 	Cgroups *process.Cgroups
 	// Supervisor ends the runs that this worker no longer can; nil where it has none.
 	Supervisor *supervisor.Client
+	// Observer is told what happens; nil: nobody is.
+	Observer Observer
+
+	// reader follows a run's output; nil: the agent's own. Tests give another one.
+	reader func(*agent.Agent) agent.Reader
 }
 
 // Validate names every setting that cannot work.

@@ -34,11 +34,12 @@ type bench struct {
 	redis *miniredis.Miniredis
 	nats  *natsd.Server
 	dir   string
+	store string // of NATS
 }
 
 func newBench(tb testing.TB) *bench {
 	tb.Helper()
-	b := &bench{t: tb, dir: tb.TempDir()}
+	b := &bench{t: tb, dir: tb.TempDir(), store: tb.TempDir()}
 	b.redis = miniredis.RunT(tb)
 	ctx, stop := context.WithCancel(context.Background())
 	ticked := make(chan struct{})
@@ -55,7 +56,7 @@ func newBench(tb testing.TB) *bench {
 		}
 	}()
 	tb.Cleanup(func() { stop(); <-ticked })
-	s, err := natsd.NewServer(&natsd.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: tb.TempDir(), NoLog: true, NoSigs: true, MaxPayload: 8 << 20})
+	s, err := natsd.NewServer(&natsd.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: b.store, NoLog: true, NoSigs: true, MaxPayload: 8 << 20})
 	require.NoError(tb, err)
 	s.Start()
 	tb.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
@@ -204,3 +205,9 @@ func runTestAgent() int {
 // raceless takes away the second for which a program built with the race
 // detector waits before it exits.
 var raceless = map[string]string{"GORACE": "atexit_sleep_ms=0"}
+
+// openGate lets an agent go on that awaits the file.
+func openGate(t *testing.T, file string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+}

@@ -12,6 +12,9 @@ import (
 // true when somebody knocked and this worker, still the holder, looks again.
 func (a *adoption) leave(ctx context.Context, end ending) (lookAgain bool) {
 	if end == endLost || end == endFailed {
+		if end == endLost {
+			a.w.observe.LeaseLost()
+		}
 		a.abandon()
 		return false
 	}
@@ -19,6 +22,7 @@ func (a *adoption) leave(ctx context.Context, end ending) (lookAgain bool) {
 	again, err := a.release(ctx, forced(end))
 	switch {
 	case errors.Is(err, registry.ErrTaken), errors.Is(err, registry.ErrTrustEnded):
+		a.w.observe.LeaseLost()
 		a.abandon()
 		return false
 	case errors.Is(err, registry.ErrLookAgain):

@@ -42,7 +42,11 @@ func (a *adoption) buryRejected(ctx context.Context, m *queue.Message, job queue
 	if err != nil {
 		return err
 	}
-	return a.send(ctx, "remove a rejected job", func(ctx context.Context) error { return a.w.q.Remove(ctx, m) })
+	err = a.send(ctx, "remove a rejected job", func(ctx context.Context) error { return a.w.q.Remove(ctx, m) })
+	if err == nil {
+		a.w.observe.JobEnded(f.Agent, Rejected)
+	}
+	return err
 }
 
 // dropRejected finishes what a holder that died left of rejected jobs. It

@@ -42,6 +42,9 @@ func (a *adoption) runTask(ctx context.Context, t *task, heard *hearing) (ending
 	log := a.log.WithField("seq", t.key.Seq).WithField("job", t.job.ID).WithField("fence", t.fence).
 		WithField("attempt", t.key.Attempt).WithField("pid", run.proc.PID())
 	log.Info("run started")
+	if t.key.Attempt == 1 {
+		a.w.observe.JobStarted(max(a.lease.Now().Sub(t.msg.Time), 0))
+	}
 	a.w.q.Emit(a.event("started", t))
 	a.watch(ctx, t, run, heard)
 	reached(stepExit)
@@ -53,15 +56,20 @@ func (a *adoption) runTask(ctx context.Context, t *task, heard *hearing) (ending
 	}
 	if exit.Leftovers > 0 {
 		log.WithField("leftovers", exit.Leftovers).Warn("processes outlived their agent and were killed")
+		a.w.observe.Leftovers(exit.Leftovers)
 	}
+	s := Settle(e)
+	a.w.observe.RunEnded(t.agent.Name, s.Outcome, exit.At.Sub(run.started))
 	if exit.Alive > 0 {
+		a.w.observe.LeftoversRemain(exit.Alive)
 		log.WithField("alive", exit.Alive).Error("processes of this run do not die: the lease is kept until they do")
 		if !untilClean(ctx, run.proc) {
 			return endLost, nil // never released: it runs out by itself, and the record still shows the run open
 		}
+		a.w.observe.LeftoversRemain(-exit.Alive)
 	}
 	a.unguard(run)
-	return a.settle(ctx, t, Settle(e), run)
+	return a.settle(ctx, t, s, run)
 }
 
 // untilClean waits until nothing of the run is left; a try takes two seconds at
@@ -262,7 +270,13 @@ type output struct {
 	lost   atomic.Uint64
 }
 
-func newOutput(a *adoption, t *task) *output { return &output{a: a, t: t, reader: t.agent.Reader()} }
+func newOutput(a *adoption, t *task) *output {
+	open := (*agent.Agent).Reader
+	if a.w.cfg.reader != nil {
+		open = a.w.cfg.reader
+	}
+	return &output{a: a, t: t, reader: open(t.agent)}
+}
 
 // Chunk publishes bytes; it never waits for the server.
 func (o *output) Chunk(s process.Stream, offset uint64, b []byte) {
@@ -270,7 +284,11 @@ func (o *output) Chunk(s process.Stream, offset uint64, b []byte) {
 	err := o.a.w.q.WriteOutput(queue.Chunk{
 		Session: o.a.session, Job: o.t.job.ID, Stream: string(s), Fence: o.t.fence, Offset: offset, Body: b,
 	})
-	if err != nil && o.lost.Add(uint64(len(b))) == uint64(len(b)) {
+	if err == nil {
+		return
+	}
+	o.a.w.observe.OutputDropped(len(b))
+	if o.lost.Add(uint64(len(b))) == uint64(len(b)) {
 		o.a.log.WithError(err).Warn("output of the agent is being dropped: the stream does not take it")
 	}
 }

@@ -32,6 +32,17 @@ const (
 	Lost          Outcome = "lost"
 )
 
+// Outcomes are all of them.
+func Outcomes() []Outcome {
+	return []Outcome{
+		Succeeded, Terminated, Misconfigured, Truncated, Crashed, Failed, Expired, Cancelled, Stopped, Replaced,
+		Rejected, Invalid, TimedOut, Stalled, OverBudget, HandedBack, Lost,
+	}
+}
+
+// Final says that a job can end so. handed_back is one by `on_drain`: ack or dead.
+func (o Outcome) Final() bool { return o != OverBudget && o != Lost }
+
 // Fate is what becomes of a run's job.
 type Fate int
 

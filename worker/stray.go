@@ -33,5 +33,6 @@ func (w *Worker) buryStray(ctx context.Context, held *heldHint) {
 			return
 		}
 	}
+	w.observe.JobEnded(f.Agent, Invalid)
 	held.ack()
 }

@@ -177,6 +177,7 @@ func (w *Worker) sweepOne(ctx context.Context, session string, report *SweepRepo
 		a.stay(ctx)
 		if a.ended {
 			report.Expired++
+			w.observe.SessionSwept()
 		}
 		report.PurgedJobs += a.swept
 	}

@@ -101,6 +101,8 @@ func (w *Worker) pause(ctx context.Context, d time.Duration) {
 
 // handle is a slot's life: one hint, from its arrival to its settlement.
 func (w *Worker) handle(ctx context.Context, h *queue.Hint) {
+	w.busy.Add(1)
+	defer w.busy.Add(-1)
 	held := w.hold(h)
 	defer held.forget()
 	switch {

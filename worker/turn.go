@@ -247,6 +247,7 @@ func (a *adoption) finishWithout(ctx context.Context, rec registry.Record, m *qu
 	if err := a.commit(ctx, rec.Finish(f)); err != nil {
 		return goOn, err
 	}
+	a.w.observe.JobEnded(f.Agent, o)
 	// A rejected one may have been buried by a holder that died before it was removed.
 	return goOn, a.effects(ctx, m, o == Rejected)
 }

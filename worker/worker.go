@@ -44,10 +44,12 @@ type Worker struct {
 	ears    *ears
 	agents  *agentHealth
 	brake   *brake
+	observe Observer
 	started time.Time
 
 	opening   atomic.Int32  // runs that may be about to start, beside those in the table
-	slots     chan struct{} // holds one value for each adoption under way
+	slots     chan struct{} // holds one value for each adoption under way, and one for the next to come
+	busy      atomic.Int32  // adoptions under way
 	adoptions sync.WaitGroup
 
 	// draining is closed by the first Drain: stop taking.
@@ -71,8 +73,12 @@ func New(c Config, q *queue.Queue, l *registry.Leases, r *registry.Records, log 
 	if err := c.reachable(c.Data); err != nil {
 		return nil, err
 	}
+	if c.Observer == nil {
+		c.Observer = Unobserved{}
+	}
 	return &Worker{
 		cfg: c, q: q, leases: l, records: r,
+		observe:  c.Observer,
 		table:    registry.NewTable(),
 		log:      log.WithField("worker", c.ID),
 		ears:     newEars(),
@@ -217,6 +223,10 @@ func (w *Worker) Ready() error {
 
 // Live is the number of live subprocesses of this worker.
 func (w *Worker) Live() int { return w.table.Count() }
+
+// Slots is how many adoptions are under way, of how many that may be: one that is
+// about to start a subprocess, or settles one, has a slot as well.
+func (w *Worker) Slots() (busy, all int) { return int(w.busy.Load()), cap(w.slots) }
 
 // AgentNames lists the agents that this worker runs.
 func (w *Worker) AgentNames() []string { return sortedNames(w.cfg.Agents) }

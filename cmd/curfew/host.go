@@ -35,7 +35,7 @@ func claimHost(ctx context.Context, wc *worker.Config, log *logrus.Entry) (*host
 		log.WithError(err).Warn("what dead workers left on this host is not looked for, and this worker's own would not be found")
 	} else {
 		h.lock = lock
-		h.sweep(ctx)
+		h.sweep(ctx, wc.Observer)
 	}
 	why := h.divide(cgroupOptions(wc))
 	wc.Cgroups = h.cgroups
@@ -91,11 +91,12 @@ func limitable(wc *worker.Config, noCgroups error) error {
 	return errors.Join(errs...)
 }
 
-func (h *host) sweep(ctx context.Context) {
+func (h *host) sweep(ctx context.Context, observe worker.Observer) {
 	report, err := process.SweepLeftovers(ctx, h.lock)
 	if err != nil {
 		h.log.WithError(err).Warn("looking for what dead workers left on this host failed")
 	}
+	observe.Leftovers(report.Killed)
 	if report != (process.SweepReport{}) {
 		h.log.WithField("dead_workers", report.Dead).WithField("killed", report.Killed).WithField("alive", report.Alive).
 			Info("swept what dead workers left on this host")

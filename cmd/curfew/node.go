@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
 	"curfew/cmd/internal/config"
@@ -24,15 +25,16 @@ import (
 
 // node is a worker with its connections and its HTTP server, as `worker`, `dev` and `demo` run it.
 type node struct {
-	id      string
-	queue   *queue.Queue
-	redis   *registry.Redis
-	leases  *registry.Leases
-	records *registry.Records
-	worker  *worker.Worker
-	http    *console.Server // nil when off
-	host    *host           // nil before it was claimed
-	log     *logrus.Entry
+	id       string
+	queue    *queue.Queue
+	redis    *registry.Redis
+	leases   *registry.Leases
+	records  *registry.Records
+	worker   *worker.Worker
+	http     *console.Server // nil when off
+	counters *console.Counters
+	host     *host // nil before it was claimed
+	log      *logrus.Entry
 }
 
 // pingTime bounds what readiness and metrics ask Redis.
@@ -47,7 +49,8 @@ func (a *app) startNode(ctx context.Context, c config.Loaded, agents map[string]
 	if err != nil {
 		return nil, err
 	}
-	n := &node{id: wc.ID, log: log}
+	n := &node{id: wc.ID, log: log, counters: console.NewCounters(slices.Sorted(maps.Keys(agents)))}
+	wc.Observer = n.counters
 	if n.host, err = claimHost(ctx, &wc, log); err != nil {
 		return nil, err
 	}
@@ -90,7 +93,9 @@ func (n *node) serve(ctx context.Context, c config.Loaded) error {
 	}
 	server, err := console.Start(ctx, console.Options{
 		Listen: c.HTTP.Listen, Token: c.HTTP.Token, Hosts: c.HTTP.Hosts, Ready: n.ready, Log: n.log,
-		Metrics: console.NewMetrics(console.Sources{NATSUp: n.queue.Up, RedisUp: n.redisUp, Live: n.worker.Live}),
+		Metrics: console.NewMetrics(console.Sources{
+			NATSUp: n.queue.Up, RedisUp: n.redisUp, Live: n.worker.Live, Slots: n.worker.Slots, More: []prometheus.Collector{n.counters},
+		}),
 	})
 	if err != nil && c.HTTP.Listen == config.Default().HTTP.Listen {
 		n.log.WithError(err).Warn("going on without HTTP: set http.listen to another address, or to nothing")

@@ -8,19 +8,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"curfew/cmd/internal/console"
 )
 
-func serve(t *testing.T, o console.Options) *console.Server {
+func serve(t *testing.T, o console.Options, more ...prometheus.Collector) *console.Server {
 	t.Helper()
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
 	}
 	yes := func() bool { return true }
-	o.Metrics = console.NewMetrics(console.Sources{NATSUp: yes, RedisUp: func() bool { return false }, Live: func() int { return 3 }})
+	o.Metrics = console.NewMetrics(console.Sources{
+		NATSUp: yes, RedisUp: func() bool { return false }, Live: func() int { return 3 },
+		Slots: func() (busy, all int) { return 1, 4 }, More: more,
+	})
 	o.Log = logrus.NewEntry(logrus.New())
 	s, err := console.Start(t.Context(), o)
 	require.NoError(t, err)
