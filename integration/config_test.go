@@ -72,10 +72,11 @@ type exitConfig struct {
 
 // The times of the scenarios: as short as a busy machine with two cores allows.
 const (
-	ackWait   = 2 * time.Second
-	leaseTTL  = 3 * time.Second
-	grace     = time.Second
-	busyDelay = 400 * time.Millisecond
+	ackWait     = 2 * time.Second
+	leaseTTL    = 3 * time.Second
+	leaseMargin = 500 * time.Millisecond
+	grace       = time.Second
+	busyDelay   = 400 * time.Millisecond
 )
 
 // quickConfig has every time short, and the witness as the default agent.
@@ -87,7 +88,7 @@ func quickConfig(namespace, dir string, s *stack) config {
 	c.Worker.Concurrency, c.Worker.DrainTimeout, c.Worker.OnDrain = 4, "2s", "requeue"
 	c.Worker.Data, c.Worker.RunDir = filepath.Join(dir, "data"), filepath.Join(dir, "run")
 	c.Session.MaxAge, c.Session.Backlog, c.Session.SweepEvery = "4h", 1000, "1s"
-	c.Lease.TTL, c.Lease.Renew, c.Lease.Margin = leaseTTL.String(), "1s", "500ms"
+	c.Lease.TTL, c.Lease.Renew, c.Lease.Margin = leaseTTL.String(), "1s", leaseMargin.String()
 	c.Retry.Attempts, c.Retry.Backoff, c.Retry.MaxBackoff = 5, "100ms", "1s"
 	c.Queue.BusyDelay, c.Queue.AckWait, c.Queue.UnknownAgentWait = busyDelay.String(), ackWait.String(), "10m"
 	c.Agents = map[string]agentConfig{"default": witnessAgent(dir, "")}

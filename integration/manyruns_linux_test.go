@@ -51,10 +51,12 @@ func TestManyRuns(t *testing.T) {
 	for i := range names {
 		names[i] = newSession()
 	}
-	published, largest := 0, 0
+	published, largest, of := 0, 0, ""
 	measure := func() int {
 		rss := memoryOf(x.pid(), "VmRSS")
-		largest = max(largest, rss)
+		if rss > largest {
+			largest, of = rss, fmt.Sprint(memoryOf(x.pid(), "RssAnon"), " its own, ", memoryOf(x.pid(), "RssFile"), " of files")
+		}
 		return rss
 	}
 	run := func(n int) {
@@ -90,8 +92,8 @@ func TestManyRuns(t *testing.T) {
 	t.Logf("%d runs in %s", count, took.Round(100*time.Millisecond))
 	t.Logf("before: %+v", before)
 	t.Logf("after:  %+v", after)
-	t.Logf("supervisor: %d KiB before, %d after, %d at most; worker: %d KiB now, %d at most",
-		rss, measure(), largest, memoryOf(x.inner(), "VmRSS"), memoryOf(x.inner(), "VmHWM"))
+	t.Logf("supervisor: %d KiB before, %d after, %d at most (%s); worker: %d KiB now, %d at most",
+		rss, measure(), largest, of, memoryOf(x.inner(), "VmRSS"), memoryOf(x.inner(), "VmHWM"))
 	require.True(t, after.within(limit), "more than before: %+v, then %+v", before, after)
 	require.Zero(t, bad.Load(), "runs that did not succeed")
 	require.Equal(t, 1, after.Processes, "the worker, and nothing else below the supervisor")

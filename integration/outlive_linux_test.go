@@ -83,26 +83,3 @@ func TestNothingOutlives(t *testing.T) {
 		})
 	}
 }
-
-// TestFrozenWorker: a worker that stands still loses its subprocess before another one may begin, and starts and writes
-// nothing when it wakes.
-func TestFrozenWorker(t *testing.T) {
-	t.Parallel()
-	share(t)
-	w := newWorld(t, sharedStack(t))
-	frozen := w.worker("frozen")
-	j := w.publish(newSession(), script("ignore-term", "@1 sleep 10m"), repeatable())
-	first := w.untilStart(j, 1)
-	inner := frozen.inner()
-	require.NotEqual(t, frozen.pid(), inner, "there is a supervisor")
-	require.NoError(t, syscall.Kill(inner, syscall.SIGSTOP))
-	stopped := time.Now()
-	w.worker("w2")
-	w.until(leaseTTL+3*time.Second, func() bool { return !lives(first.PID) }, "the frozen worker's subprocess is gone")
-	t.Logf("gone %s after the freeze, lease %s", time.Since(stopped).Round(time.Millisecond), leaseTTL)
-	again := w.untilStart(j, 2)
-	require.NotEqual(t, first.Worker, again.Worker)
-	require.NoError(t, syscall.Kill(inner, syscall.SIGCONT))
-	w.finish()
-	require.Len(t, w.runsOf(j), 2)
-}

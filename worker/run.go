@@ -63,6 +63,9 @@ func (a *adoption) runTask(ctx context.Context, t *task, heard *hearing) (ending
 	if exit.Alive > 0 {
 		a.w.observe.LeftoversRemain(exit.Alive)
 		log.WithField("alive", exit.Alive).Error("processes of this run do not die: the lease is kept until they do")
+		stuck := a.event("warning", t)
+		stuck.Reason = fmt.Sprintf("%d processes of this run do not die: its session waits until they do", exit.Alive)
+		a.w.q.Emit(stuck)
 		if !untilClean(ctx, run.proc) {
 			return endLost, nil // never released: it runs out by itself, and the record still shows the run open
 		}
@@ -113,11 +116,11 @@ func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
 		Stdin: t.job.Body, StopSignal: t.agent.StopSignal, Grace: t.agent.Grace, Sink: run.out,
 		Marker: marker(call), Cgroups: a.w.cfg.Cgroups, Limits: t.agent.Limits,
 		Hooks: process.Hooks{
-			BeforeSpawn: func() error {
+			BeforeSpawn: func(cgroup string) error {
 				if err := a.trusted(ctx); err != nil {
 					return err
 				}
-				return a.w.cfg.Supervisor.Open(run.id, int64(a.lease.Deadline()))
+				return a.w.cfg.Supervisor.OpenIn(run.id, int64(a.lease.Deadline()), cgroup)
 			},
 			Spawned: func(pid, pidfd int) { unguarded = a.w.cfg.Supervisor.Spawned(run.id, pid, pidfd) },
 		},

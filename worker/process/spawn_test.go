@@ -48,7 +48,7 @@ func TestSpawnErrors(t *testing.T) {
 		"working folder file": {spec: Spec{Path: "/bin/sh", Dir: plain}, kind: SpawnOther, is: syscall.ENOTDIR},
 		"NUL":                 {spec: Spec{Path: "/bin/sh", Args: []string{"a\x00b"}}, kind: SpawnOther, is: syscall.EINVAL},
 		"too much":            {spec: Spec{Path: "/bin/sh", Args: []string{strings.Repeat("x", 1<<20)}}, kind: SpawnOther, is: syscall.E2BIG},
-		"refused":             {spec: Spec{Path: "/bin/sh", Hooks: Hooks{BeforeSpawn: func() error { return refusal }}}, kind: SpawnRefused, is: refusal},
+		"refused":             {spec: Spec{Path: "/bin/sh", Hooks: Hooks{BeforeSpawn: func(string) error { return refusal }}}, kind: SpawnRefused, is: refusal},
 		"context over":        {ctx: gone, spec: Spec{Path: "/bin/sh"}, kind: SpawnRefused, is: refusal},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestWaitForSpawner(t *testing.T) {
 	entered, leave, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		s := child("exit", "0")
-		s.Hooks.BeforeSpawn = func() error { close(entered); <-leave; return errFirst }
+		s.Hooks.BeforeSpawn = func(string) error { close(entered); <-leave; return errFirst }
 		_, err := sp.start(t.Context(), s)
 		if !errors.Is(err, errFirst) {
 			t.Error(err)
@@ -178,7 +178,7 @@ func TestHooks(t *testing.T) {
 	var spawned [2]int
 	s := child("exit", "0")
 	s.Hooks = Hooks{
-		BeforeSpawn: func() error { order = append(order, "before"); return nil },
+		BeforeSpawn: func(string) error { order = append(order, "before"); return nil },
 		Spawned:     func(pid, pidfd int) { order = append(order, "spawned"); spawned = [2]int{pid, pidfd} },
 		Exited:      func() { order = append(order, "exited") },
 	}

@@ -110,7 +110,7 @@ func (s *spawner) do(ctx context.Context, r *request) *SpawnError {
 func (r *request) spawn() {
 	s := r.spec
 	if s.Hooks.BeforeSpawn != nil {
-		if err := s.Hooks.BeforeSpawn(); err != nil {
+		if err := s.Hooks.BeforeSpawn(r.cgroup.path()); err != nil {
 			r.err = &SpawnError{Kind: SpawnRefused, Path: s.Path, Err: err}
 			return
 		}

@@ -55,8 +55,9 @@ type Sink interface {
 // block for long.
 type Hooks struct {
 	// BeforeSpawn is the last check, on the spawner's thread right before the
-	// fork. An error means that nothing is started (SpawnRefused).
-	BeforeSpawn func() error
+	// fork. It is given the folder of the run's cgroup, "" where it has none. An
+	// error means that nothing is started (SpawnRefused).
+	BeforeSpawn func(cgroup string) error
 	// Spawned is called once, before Start returns. The pidfd is -1 where the
 	// system has none; it stays open until Exited has returned and is
 	// non-blocking.

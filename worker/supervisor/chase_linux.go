@@ -61,9 +61,15 @@ func (c *chase) begin(r *run) {
 	r.killCgroup()
 	r.signal(unix.SIGSTOP)
 	q := &quarry{run: r, known: map[int]uint64{}, leads: map[int]bool{r.pid: true}, until: time.Now().Add(chaseTime)}
-	// As long as its pidfd finds somebody, dead or alive, its number is its own.
-	if p, ok := look(r.pid); ok && unix.PidfdSendSignal(r.pidfd, 0, nil, 0) == nil {
-		q.known[p.pid] = p.start
+	// As long as its pidfd finds somebody, dead or alive, its number is its own, and
+	// it stays taken while anybody is in its group or session: whoever has it
+	// otherwise is a stranger.
+	if p, ok := look(r.pid); ok {
+		if unix.PidfdSendSignal(r.pidfd, 0, nil, 0) == nil {
+			q.known[p.pid] = p.start
+		} else if r.pidfd >= 0 {
+			delete(q.leads, r.pid)
+		}
 	}
 	c.quarries = append(c.quarries, q)
 	c.round = time.Now()

@@ -10,19 +10,65 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shrink gives back what the start of the program took. All of the program's
-// packages have been initialised here, and a supervisor needs next to none of
-// them, for weeks.
-func shrink() {
+const (
+	lookAfter = 16   // wake-ups between two looks at how large the supervisor is
+	trimAfter = 1000 // wake-ups after which the heap is given back too; that takes a millisecond
+	enough    = 6 << 20
+)
+
+// memory gives back what the supervisor does not need. All of the program's
+// packages have been initialised in it, and it needs next to none of them, for
+// weeks; and what its own work touches adds up, page after page of code that the
+// kernel maps around each one that is used.
+type memory struct {
+	files []mapping
+	size  *os.File // /proc/self/statm; nil where there is none
+	awake int      // wake-ups so far
+}
+
+func newMemory() *memory {
 	debug.SetGCPercent(10)
-	debug.FreeOSMemory()
-	smaps, err := os.Open("/proc/self/smaps")
-	if err != nil {
-		return
+	m := &memory{}
+	m.size, _ = os.Open("/proc/self/statm") //nolint:errcheck // nil then
+	if smaps, err := os.Open("/proc/self/smaps"); err == nil {
+		m.files = fileMappings(bufio.NewScanner(smaps))
+		_ = smaps.Close()
 	}
-	defer func() { _ = smaps.Close() }()
-	for _, m := range fileMappings(bufio.NewScanner(smaps)) {
-		dropPages(m)
+	m.trim()
+	return m
+}
+
+// woken counts a wake-up, and gives something back now and then.
+func (m *memory) woken() {
+	switch m.awake++; {
+	case m.awake%trimAfter == 0:
+		m.trim()
+	case m.awake%lookAfter == 0 && m.resident() > enough:
+		m.drop()
+	}
+}
+
+// resident is the size of the supervisor in memory; 0 unknown.
+func (m *memory) resident() int {
+	var b [64]byte
+	if m.size == nil {
+		return 0
+	}
+	n, _ := m.size.ReadAt(b[:], 0) //nolint:errcheck // a short read is the usual case
+	_, rest, _ := bytes.Cut(b[:n], []byte(" "))
+	pages, _, _ := bytes.Cut(rest, []byte(" "))
+	count, _ := strconv.Atoi(string(pages)) //nolint:errcheck // the kernel writes numbers
+	return count * os.Getpagesize()
+}
+
+func (m *memory) trim() {
+	debug.FreeOSMemory()
+	m.drop()
+}
+
+func (m *memory) drop() {
+	for _, f := range m.files {
+		dropPages(f)
 	}
 }
 

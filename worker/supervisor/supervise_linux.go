@@ -39,7 +39,7 @@ func Main(o Options) (code int, was bool) {
 		say("the worker could not be started: %v", err)
 		return exitNoWorker, true
 	}
-	shrink()
+	s.memory = newMemory()
 	return s.supervise(), true
 }
 

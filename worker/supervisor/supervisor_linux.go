@@ -20,6 +20,9 @@ type supervisor struct {
 	runs    map[string]*run
 	tree    *tree
 	chase   chase
+	memory  *memory
+
+	message, rights []byte // what hearWorker reads into
 }
 
 // worker is the one child.
@@ -64,6 +67,7 @@ func (s *supervisor) supervise() int {
 			}
 		}
 		s.arm()
+		s.memory.woken()
 	}
 }
 
@@ -110,8 +114,10 @@ func (s *supervisor) order(k kind) {
 
 // hearWorker takes in everything that the worker has sent.
 func (s *supervisor) hearWorker() {
-	b := make([]byte, maxMessage)
-	rights := make([]byte, unix.CmsgSpace(4))
+	if s.message == nil {
+		s.message, s.rights = make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
+	}
+	b, rights := s.message, s.rights
 	for !s.worker.lost {
 		n, oobn, _, _, err := unix.Recvmsg(s.sock, b, rights, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
 		switch {
@@ -162,6 +168,7 @@ func (s *supervisor) lose() {
 	s.worker.lost, s.worker.lostAt = true, time.Now()
 	s.signalWorker(unix.SIGKILL) // one that only closed its socket
 	for _, r := range s.runs {
+		r.killCgroup()
 		r.signal(unix.SIGKILL)
 	}
 }
