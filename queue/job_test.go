@@ -104,7 +104,7 @@ func TestPublishedJobComesBackAsGiven(t *testing.T) {
 	p := publish(t, q, want)
 	require.False(t, p.Duplicate)
 	again := publish(t, q, want)
-	require.Equal(t, Published{Seq: p.Seq, Duplicate: true}, again)
+	require.Equal(t, Published{ID: p.ID, Seq: p.Seq, Duplicate: true}, again)
 	j, err := ParseJob(head(t, q, s))
 	require.NoError(t, err)
 	require.True(t, want.CreatedAt.Equal(j.CreatedAt))

@@ -329,7 +329,7 @@ func TestReplayTwiceIsOnce(t *testing.T) {
 
 	p, err := q.Replay(ctx, d, "")
 	require.NoError(t, err)
-	require.Equal(t, Published{Seq: first, Duplicate: true}, p)
+	require.Equal(t, Published{ID: "retry:" + string(identityOf(dead)) + ":" + d.ID, Seq: first, Duplicate: true}, p)
 	require.Empty(t, letters(t, q, DeadFilter{}))
 	waiting, err := q.Waiting(ctx)
 	require.NoError(t, err)

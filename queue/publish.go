@@ -26,6 +26,7 @@ type NewJob struct {
 // Published says where a job lies. Duplicate: its id was published before (by an attempt of this very call, perhaps,
 // whose answer got lost), and Seq is that one's.
 type Published struct {
+	ID        string // the id that it was published under, "" for none
 	Seq       uint64
 	Duplicate bool
 }
@@ -84,7 +85,7 @@ func (q *Queue) publishJob(ctx context.Context, m *nats.Msg, id string) (Publish
 	ack, err := q.send(ctx, q.names.Jobs, m, id)
 	switch {
 	case err == nil:
-		return Published{Seq: ack.Sequence, Duplicate: ack.Duplicate}, nil
+		return Published{ID: id, Seq: ack.Sequence, Duplicate: ack.Duplicate}, nil
 	case errors.Is(err, errSubjectFull):
 		return Published{}, fmt.Errorf("%w: %s has its %d unfinished jobs already (session.backlog): let some finish, or cancel it",
 			ErrBacklogFull, m.Subject, q.backlog(ctx))

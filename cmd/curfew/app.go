@@ -43,15 +43,22 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return exitCode(err)
 }
 
-// tell prints an error, and with wrong usage what right usage is.
+// tell prints an error, and with wrong usage what right usage is, in short.
 func (a *app) tell(err error) {
 	if quiet := (*endedError)(nil); errors.As(err, &quiet) {
 		return
 	}
 	fmt.Fprintf(a.err, "curfew: %s\n", strings.TrimSpace(err.Error()))
 	if wrong := (*usageError)(nil); errors.As(err, &wrong) {
-		fmt.Fprintf(a.err, "\n%s", wrong.cmd.UsageString())
+		fmt.Fprintf(a.err, "\nUsage: %s\n`%s --help` has the rest, with examples.\n", shortUse(wrong.cmd), wrong.cmd.CommandPath())
 	}
+}
+
+func shortUse(cmd *cobra.Command) string {
+	if cmd.HasAvailableSubCommands() {
+		return cmd.CommandPath() + " COMMAND"
+	}
+	return cmd.UseLine()
 }
 
 //nolint:contextcheck // commands get their context when they run
@@ -70,7 +77,7 @@ func (a *app) root() *cobra.Command {
 		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd: cmd, err: err} })
+	root.SetFlagErrorFunc(wrongFlag)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", "", "configuration `file` (default: $CURFEW_CONFIG, else ./curfew.yaml if it exists)")
 	bind(flags, "namespace", "namespace", "`name` of the fleet")
@@ -86,6 +93,22 @@ func (a *app) root() *cobra.Command {
 		a.stopCommand(), a.cancelCommand(), a.extendCommand(), a.deadCommand(), a.sweepCommand(), a.setupCommand(),
 		a.configCommand(), a.versionCommand(),
 	)
+	a.completions(root)
+	root.SetOut(a.out) // the completion commands take it now
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	visit(root, func(cmd *cobra.Command) {
+		switch { // cobra's own have none
+		case cmd.Example != "":
+		case cmd.Name() == "help":
+			cmd.Example = "  curfew help publish"
+		case cmd.Name() == "completion":
+			cmd.Example = "  source <(curfew completion bash)"
+			cmd.Args, cmd.RunE = noSuchCommand, needsCommand
+		case cmd.HasParent() && cmd.Parent().Name() == "completion":
+			cmd.Example = "  curfew completion " + cmd.Name() + " > curfew." + cmd.Name()
+		}
+	})
 	return root
 }
 

@@ -31,7 +31,7 @@ func args(atLeast, atMost int) cobra.PositionalArgs {
 // noSuchCommand is for commands that only hold others.
 func noSuchCommand(cmd *cobra.Command, given []string) error {
 	if len(given) > 0 {
-		return wrong(cmd, "%q is not a command of `%s`", given[0], cmd.CommandPath())
+		return wrong(cmd, "%q is not a command of `%s`%s", given[0], cmd.CommandPath(), didYouMean(similarCommands(cmd, given[0])))
 	}
 	return nil
 }

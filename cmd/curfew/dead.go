@@ -183,7 +183,7 @@ func printLetter(cmd *cobra.Command, d queue.DeadLetter) error {
 		{"outcome", d.Outcome},
 		{"attempts", fmt.Sprint(d.Attempts)},
 		{"exit", d.Exit},
-		{"at", d.At.Local().Format(time.DateTime)},
+		{"at", when(d.At)},
 	})
 	if err != nil {
 		return err

@@ -15,7 +15,8 @@ import (
 type retried struct {
 	ID        string `json:"id"`
 	Session   string `json:"session"`
-	Job       string `json:"job"`
+	Was       string `json:"was"`           // the letter's job
+	Job       string `json:"job,omitempty"` // the job that was published for it: `publish`, events and logs call it so
 	Seq       uint64 `json:"seq,omitempty"`
 	Duplicate bool   `json:"duplicate,omitempty"`
 	DryRun    bool   `json:"dry_run,omitempty"`
@@ -34,7 +35,7 @@ var errOverSession = errors.New("the session is over and takes no more jobs: add
 
 func (a *app) deadRetryCommand() *cobra.Command {
 	var filter deadFilter
-	var all, dryRun bool
+	var all, dryRun, yes bool
 	var target string
 	cmd := &cobra.Command{
 		Use:   "retry ID...|--all",
@@ -48,6 +49,7 @@ func (a *app) deadRetryCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "all letters that the other flags choose")
 	cmd.Flags().StringVar(&target, "session", "", "publish into this session: a `UUID`, or new")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be published")
+	yesFlag(cmd.Flags(), &yes)
 	out := outputFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		if target != "" && target != "new" {
@@ -62,6 +64,11 @@ func (a *app) deadRetryCommand() *cobra.Command {
 			letters, err := f.choose(ctx, ids, &filter)
 			if err != nil {
 				return err
+			}
+			if all && !dryRun && !yes {
+				if err := a.confirm(ctx, cmd, "publish %d dead letters again", len(letters)); err != nil {
+					return err
+				}
 			}
 			r := &retry{fleet: f, target: target, fresh: map[string]string{}, dryRun: dryRun}
 			return r.all(ctx, cmd, letters, *out)
@@ -132,7 +139,7 @@ func (r *retry) all(ctx context.Context, cmd *cobra.Command, letters []queue.Dea
 }
 
 func (r *retry) one(ctx context.Context, d queue.DeadLetter) (retried, error) {
-	row := retried{ID: d.ID, Session: r.sessionOf(d), Job: d.Job, DryRun: r.dryRun}
+	row := retried{ID: d.ID, Session: r.sessionOf(d), Was: d.Job, DryRun: r.dryRun}
 	if !queue.ValidSession(row.Session) {
 		return row, fmt.Errorf("its subject named no session: add --session new, or a UUID")
 	}
@@ -147,7 +154,7 @@ func (r *retry) one(ctx context.Context, d queue.DeadLetter) (retried, error) {
 		return row, nil
 	}
 	got, err := r.fleet.queue.Replay(ctx, d, row.Session)
-	row.Seq, row.Duplicate = got.Seq, got.Duplicate
+	row.Job, row.Seq, row.Duplicate = got.ID, got.Seq, got.Duplicate
 	return row, err
 }
 
@@ -167,22 +174,24 @@ func (r *retry) sessionOf(d queue.DeadLetter) string {
 
 func (r retried) line() string {
 	if r.DryRun {
-		return fmt.Sprintf("dead letter %s: job %s would be published into session %s", r.ID, printable(r.Job), r.Session)
+		return fmt.Sprintf("dead letter %s: job %s would be published into session %s", r.ID, printable(r.Was), r.Session)
 	}
-	return fmt.Sprintf("dead letter %s: job %s is published into session %s, sequence %d", r.ID, printable(r.Job), r.Session, r.Seq)
+	return fmt.Sprintf("dead letter %s: job %s is published into session %s as %s, sequence %d", r.ID, printable(r.Was), r.Session, printable(r.Job), r.Seq)
 }
 
 func (a *app) deadDropCommand() *cobra.Command {
 	var filter deadFilter
-	var all bool
+	var all, dryRun, yes bool
 	cmd := &cobra.Command{
 		Use:     "drop ID...|--all",
 		Short:   "Delete dead letters for good",
-		Example: "  curfew dead drop 12 13\n  curfew dead drop --all --reason expired",
+		Example: "  curfew dead drop 12 13\n  curfew dead drop --all --reason expired --since 24h --dry-run",
 		Args:    args(0, -1),
 	}
 	filter.add(cmd.Flags(), true)
 	cmd.Flags().BoolVar(&all, "all", false, "all letters that the other flags choose")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be deleted")
+	yesFlag(cmd.Flags(), &yes)
 	out := outputFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		if err := chosen(cmd, ids, all, &filter); err != nil {
@@ -192,6 +201,14 @@ func (a *app) deadDropCommand() *cobra.Command {
 			letters, err := f.choose(ctx, ids, &filter)
 			if err != nil {
 				return err
+			}
+			if dryRun {
+				return tellDrop(cmd, *out, letters)
+			}
+			if all && !yes {
+				if err := a.confirm(ctx, cmd, "delete %d dead letters for good", len(letters)); err != nil {
+					return err
+				}
 			}
 			dropped := []string{}
 			for _, d := range letters {
@@ -208,4 +225,17 @@ func (a *app) deadDropCommand() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// tellDrop prints what drop --dry-run would delete.
+func tellDrop(cmd *cobra.Command, out format, letters []queue.DeadLetter) error {
+	would := []string{}
+	for _, d := range letters {
+		would = append(would, d.ID)
+		say(cmd, out, "dead letter %s of session %s would be deleted: job %s (%s)", d.ID, d.Session, printable(d.Job), printable(d.Reason))
+	}
+	if out == formatJSON {
+		return printJSON(cmd.OutOrStdout(), map[string]any{"dropped": would, "dry_run": true})
+	}
+	return nil
 }

@@ -37,6 +37,9 @@ func (a *app) devCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := ownServers(c); err != nil {
+			return err
+		}
 		if data == "" {
 			state, err := config.StateDir(a.getenv)
 			if err != nil {
@@ -47,6 +50,24 @@ func (a *app) devCommand() *cobra.Command {
 		return a.dev(cmd, c, data)
 	}
 	return cmd
+}
+
+// ownServers refuses a configuration that names servers elsewhere: dev starts its own, and jobs would not be where
+// somebody looks for them.
+func ownServers(c config.Loaded) error {
+	var problems []config.Problem
+	refuse := func(key, is, own string) {
+		if c.Given[key] && is != own {
+			problems = append(problems, config.Problem{Where: c.Where[key], Key: key, Text: "names a server, but `curfew dev` starts its own: leave it out (as in CURFEW_CONFIG=/dev/null), or run `curfew worker` on that server"})
+		}
+	}
+	def := config.Default()
+	refuse("nats.url", c.NATS.URL, def.NATS.URL)
+	refuse("redis.url", c.Redis.URL, def.Redis.URL)
+	if len(problems) > 0 {
+		return &config.Error{Problems: problems}
+	}
+	return nil
 }
 
 func (a *app) dev(cmd *cobra.Command, c config.Loaded, data string) error {
@@ -108,6 +129,9 @@ func demoAgentConfig() (config.Agent, error) {
 func devWelcome(c config.Loaded, n *node, data, program string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "NATS   %s\nRedis  %s\n", c.NATS.URL, c.Redis.URL)
+	if def := config.Default(); c.NATS.URL != def.NATS.URL || c.Redis.URL != def.Redis.URL {
+		fmt.Fprintf(&b, "       (ports %d and %d, the usual ones, are not both free)\n", usualNATSPort, usualRedisPort)
+	}
 	if n.http != nil {
 		fmt.Fprintf(&b, "HTTP   http://%s/readyz  http://%s/metrics\n", n.http.Addr(), n.http.Addr())
 	}

@@ -61,7 +61,7 @@ func (a *app) haltCommand() *cobra.Command {
 			if row.Changed {
 				say(cmd, *out, "the fleet is halted: nothing starts until `curfew unhalt`")
 			} else {
-				say(cmd, *out, "the fleet was halted already, at %s%s", when(time.Time(row.At)), row.why())
+				say(cmd, *out, "the fleet was halted already, at %s%s", when(time.Time(row.At)), because(row.Reason))
 			}
 			roll, err := f.untilStopped(ctx, row.revision, wait)
 			if err != nil {
@@ -141,13 +141,6 @@ func (f *fleet) setHalt(ctx context.Context, want registry.Halt) (haltOrder, err
 		return haltOrder{}, fmt.Errorf("it is written, and workers heed it within seconds: %w", err)
 	}
 	return haltOrder{revision: h.Revision, halted: halted{Halted: h.On, Changed: changed, Reason: h.Reason, By: h.By, At: jsonTime(h.At)}}, nil
-}
-
-func (h halted) why() string {
-	if h.Reason == "" {
-		return ""
-	}
-	return " (" + printable(h.Reason) + ")"
 }
 
 // untilStopped calls the roll until every worker that ever answered heeds the halt and has no live run, for so long at most.

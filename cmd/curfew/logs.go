@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"curfew/queue"
+	"curfew/registry"
 )
 
 func (a *app) logsCommand() *cobra.Command {
@@ -37,6 +40,11 @@ func (a *app) logsCommand() *cobra.Command {
 			return err
 		}
 		defer f.close()
+		if follow {
+			if err := f.sayUnknown(ctx, cmd, session); err != nil {
+				return err
+			}
+		}
 		found := false
 		err = f.queue.Output(ctx, session, follow, func(chunk queue.Chunk) error {
 			found = true
@@ -62,4 +70,16 @@ func (a *app) logsCommand() *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+// sayUnknown tells somebody who follows a session that there is no such session yet: it may be mistyped, or begin soon.
+func (f *fleet) sayUnknown(ctx context.Context, cmd *cobra.Command, session string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, commandTime, errTimeout)
+	defer cancel()
+	err := f.known(ctx, session)
+	if !errors.Is(err, registry.ErrNoSession) {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "curfew: nobody knows session %s yet; its output is printed when there is some, Ctrl-C ends this\n", session)
+	return nil
 }

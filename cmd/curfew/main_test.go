@@ -18,9 +18,12 @@ import (
 	"curfew/cmd/internal/stack"
 )
 
-// TestMain lets the test binary be the demonstration agent, as the real program is.
+// beProgram is set where the test binary is to be the program itself.
+const beProgram = "BE_THE_PROGRAM"
+
+// TestMain lets the test binary be the demonstration agent, as the real program is, and the program.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "demo-agent" {
+	if len(os.Args) > 1 && os.Args[1] == "demo-agent" || os.Getenv(beProgram) != "" {
 		main()
 	}
 	os.Exit(m.Run())

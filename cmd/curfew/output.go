@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -59,17 +61,61 @@ func printJSONLine(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// table prints aligned columns.
+// table prints aligned columns; on a terminal what is too wide for it is cut, a session's UUID never.
 func table(w io.Writer, header []string, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(header, "\t"))
 	for _, row := range rows {
 		for i := range row {
 			row[i] = cell(row[i])
 		}
+	}
+	if f, ok := w.(*os.File); ok && isTerminal(f) && len(rows) > 0 && len(header) > 2 {
+		columns, _ := terminalSize(f)
+		fit(header, rows, columns)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.Join(header, "\t"))
+	for _, row := range rows {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	return t.Flush()
+}
+
+// narrowest is how far a column is cut at most.
+const narrowest = 6
+
+// fit cuts the widest columns until a line has so many characters, or no column can give more.
+func fit(header []string, rows [][]string, columns int) {
+	const gap = 2
+	widths, total := make([]int, len(header)), -gap
+	for i := range header {
+		widths[i] = utf8.RuneCountInString(header[i])
+		for _, row := range rows {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+		total += widths[i] + gap
+	}
+	least := func(i int) int {
+		if header[i] == "SESSION" || header[i] == "ID" {
+			return widths[i]
+		}
+		return max(narrowest, utf8.RuneCountInString(header[i]))
+	}
+	for total > columns {
+		widest := -1
+		for i := range widths {
+			if widths[i] > least(i) && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		widths[widest]--
+		total--
+		for _, row := range rows {
+			row[widest] = cut(row[widest], widths[widest])
+		}
+	}
 }
 
 // cell makes text from outside safe to print in a table: no line ends, tabs or escapes of a terminal.

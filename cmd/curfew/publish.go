@@ -91,7 +91,11 @@ func (p *publishing) run(cmd *cobra.Command, given []string) error {
 	}
 	if p.wait {
 		stop()
-		return p.await(cmd, q, done, began)
+		f := &fleet{queue: q}
+		if f.records, err = openRecords(cmd.Context(), &c.Config, q, false, p.app.logger(c)); err != nil {
+			return fmt.Errorf("the job was published (`curfew show %s`), but cannot be waited for: %w", done.Session, err)
+		}
+		return p.await(cmd, f, done, began)
 	}
 	return p.tell(cmd, done)
 }

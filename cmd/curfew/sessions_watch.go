@@ -3,9 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"curfew/registry"
 )
@@ -31,10 +36,25 @@ func (a *app) watchSessions(cmd *cobra.Command, f *fleet, all bool, out format) 
 			return nil
 		})
 	}()
+	show := a.plainly(cmd, out)
+	var resized chan os.Signal // sent by the runtime, never closed
+	if out == formatText {
+		if screen := a.screenOn(a.out); screen != nil {
+			defer screen.close()
+			show = screen.show
+			resized = make(chan os.Signal, 1)
+			signal.Notify(resized, unix.SIGWINCH)
+			defer signal.Stop(resized)
+		}
+	}
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		if err := a.printOnce(ctx, cmd, f, all, out); err != nil && !interrupted(ctx) {
+		text, err := f.list(ctx, all, out)
+		if err == nil {
+			err = show(text)
+		}
+		if err != nil && !interrupted(ctx) {
 			return err
 		}
 		if !rest(ctx, watchPause) {
@@ -49,24 +69,43 @@ func (a *app) watchSessions(cmd *cobra.Command, f *fleet, all bool, out format) 
 			}
 			return fmt.Errorf("watch the records: %w", err)
 		case <-changed:
+		case <-resized:
 		case <-tick.C:
 		}
 	}
 }
 
-func (a *app) printOnce(ctx context.Context, cmd *cobra.Command, f *fleet, all bool, out format) error {
-	rows, err := f.sessions(ctx, all)
-	if err != nil {
+// plainly prints one list after the other, for pipes and terminals without escapes.
+func (a *app) plainly(cmd *cobra.Command, out format) func(string) error {
+	return func(text string) error {
+		if out == formatText {
+			text += "\n"
+		}
+		_, err := io.WriteString(cmd.OutOrStdout(), text)
 		return err
 	}
+}
+
+// list is the list of sessions as text, with what there is to say about the fleet, or as a line of JSON.
+func (f *fleet) list(ctx context.Context, all bool, out format) (string, error) {
+	rows, err := f.sessions(ctx, all)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
 	if out == formatJSON {
-		return printJSONLine(cmd.OutOrStdout(), rows)
+		err := printJSONLine(&b, rows)
+		return b.String(), err
 	}
-	if isTerminal(a.out) {
-		fmt.Fprint(a.out, "\x1b[H\x1b[2J") // top left, and an empty screen
+	fmt.Fprintf(&b, "%s  %d sessions", when(time.Now()), len(rows))
+	if halt, err := f.records.Halt(ctx); err != nil {
+		return "", err
+	} else if halt.On {
+		fmt.Fprintf(&b, "  HALTED since %s%s", when(halt.At), because(halt.Reason))
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s  %d sessions\n", time.Now().Format(time.TimeOnly), len(rows))
-	return printSessions(cmd.OutOrStdout(), rows)
+	b.WriteString("\n")
+	err = printSessions(&b, rows)
+	return b.String(), err
 }
 
 // rest waits for d; false when ctx ended first.

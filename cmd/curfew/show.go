@@ -14,7 +14,8 @@ import (
 // sessionDetails is a session with its events.
 type sessionDetails struct {
 	sessionRow
-	Events []queue.Event `json:"events"`
+	WaitingFor string        `json:"waiting_for"` // what its first waiting job waits for, "" for none
+	Events     []queue.Event `json:"events"`
 }
 
 func (a *app) showCommand() *cobra.Command {
@@ -55,6 +56,9 @@ func (f *fleet) details(ctx context.Context, session string) (sessionDetails, er
 	if s.Revision != 0 {
 		d.sessionRow = rowOf(s, waiting[session], time.Now())
 	}
+	if d.WaitingFor, err = f.waitingFor(ctx, s, waiting[session], time.Now()); err != nil {
+		return d, err
+	}
 	err = f.queue.Events(ctx, session, time.Time{}, false, func(e queue.Event) error {
 		d.Events = append(d.Events, e)
 		return nil
@@ -76,10 +80,13 @@ func (d sessionDetails) print(cmd *cobra.Command) error {
 		{"waiting", fmt.Sprint(d.Waiting)},
 		{"last outcome", d.LastOutcome},
 	}
+	if d.WaitingFor != "" {
+		rows = append(rows, []string{"waiting for", d.WaitingFor})
+	}
 	if !time.Time(d.CreatedAt).IsZero() {
 		created, maxAge := time.Time(d.CreatedAt), seconds(d.MaxAgeSeconds)
-		rows = append(rows, []string{"created", fmt.Sprintf("%s, %s ago", created.Local().Format(time.DateTime), age(seconds(d.AgeSeconds)))},
-			[]string{"curfew", fmt.Sprintf("%s, at %s of age", created.Add(maxAge).Local().Format(time.DateTime), age(maxAge))})
+		rows = append(rows, []string{"created", fmt.Sprintf("%s, %s ago", when(created), age(seconds(d.AgeSeconds)))},
+			[]string{"curfew", fmt.Sprintf("%s, at %s of age", when(created.Add(maxAge)), age(maxAge))})
 	}
 	if d.Worker != "" {
 		rows = append(rows, []string{"run", fmt.Sprintf("attempt %d on %s, process %d, fence %d", d.Attempts, d.Worker, d.PID, d.Fence)})

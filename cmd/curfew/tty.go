@@ -17,7 +17,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil
 }
 
-// colored tells whether colors may be used on w.
+// colored tells whether colors and other escapes may be used on w.
 func (a *app) colored(w io.Writer) bool {
 	return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(w)
 }

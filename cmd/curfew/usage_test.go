@@ -52,6 +52,13 @@ func TestWrongUsage(t *testing.T) {
 		"sessions x",
 		"worker --what",
 		"sweep now",
+		"halt now",
+		"halt --wait -1s",
+		"unhalt now",
+		"workers",
+		"workers lss",
+		"completion",
+		"completion csh",
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
@@ -59,7 +66,8 @@ func TestWrongUsage(t *testing.T) {
 			require.Equal(t, 2, r.code, r.err)
 			require.Empty(t, r.out)
 			require.Contains(t, r.err, "curfew: ")
-			require.Contains(t, r.err, "Usage:", "usage is on stderr")
+			require.Contains(t, r.err, "Usage: curfew", "usage is on stderr")
+			require.Less(t, strings.Count(r.err, "\n"), 6, "and short")
 		})
 	}
 }
@@ -141,16 +149,13 @@ func TestNotSetUp(t *testing.T) {
 
 func TestEveryCommandShowsAnExample(t *testing.T) {
 	t.Parallel()
-	a := &app{}
-	var walk func(*cobra.Command)
-	walk = func(c *cobra.Command) {
+	visit((&app{}).root(), func(c *cobra.Command) {
 		require.NotEmpty(t, c.Example, "%s has no example", c.CommandPath())
 		require.NotEmpty(t, c.Short, "%s says nothing about itself", c.CommandPath())
-		for _, sub := range c.Commands() {
-			walk(sub)
-		}
-	}
-	walk(a.root())
+		r := begin(t, "", nil, append(strings.Fields(c.CommandPath())[1:], "--help")...).wait(t)
+		require.Equal(t, 0, r.code, r.err)
+		require.Contains(t, r.out, c.Example, "--help of %s", c.CommandPath())
+	})
 	r := begin(t, "", nil, "dead", "retry", "--help").wait(t)
 	require.Equal(t, 0, r.code)
 	require.Contains(t, r.out, "curfew dead retry 12 --session new")
@@ -175,4 +180,36 @@ func TestVersion(t *testing.T) {
 	r := begin(t, "", nil, "version", "-o", "json").wait(t)
 	require.Equal(t, 0, r.code)
 	require.Contains(t, r.out, `"version": "unknown"`)
+}
+
+func TestMistypedWordsAreAskedBack(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"seesions":                   "did you mean sessions?",
+		"dead rety 1":                "did you mean retry?",
+		"publish new x --agnet me":   "did you mean --agent?",
+		"sessions --al":              "did you mean --all?",
+		"frobnicate":                 "is not a command of `curfew`\n",
+		"worker --frobnicate-it-all": "unknown flag: --frobnicate-it-all\n",
+	} {
+		r := begin(t, "", nil, strings.Fields(line)...).wait(t)
+		require.Equal(t, 2, r.code)
+		require.Contains(t, r.err, want)
+	}
+}
+
+func TestDevDoesNotPretendToUseServersElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		line, environ []string
+		want          string
+	}{
+		{[]string{"dev", "--nats-url", "nats://other:4222"}, nil, "--nats-url: nats.url"},
+		{[]string{"dev"}, []string{"CURFEW_REDIS_URL=redis://other:6379"}, "CURFEW_REDIS_URL: redis.url"},
+	} {
+		r := begin(t, "", append([]string{"HOME=" + t.TempDir()}, c.environ...), c.line...).wait(t)
+		require.Equal(t, 2, r.code)
+		require.Contains(t, r.err, c.want)
+		require.Contains(t, r.err, "starts its own")
+	}
 }

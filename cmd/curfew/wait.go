@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,8 @@ import (
 const skew = time.Hour
 
 // await follows a job to its final event, tells it, and answers the exit code that its end has.
-func (p *publishing) await(cmd *cobra.Command, q *queue.Queue, job published, began time.Time) error {
+func (p *publishing) await(cmd *cobra.Command, f *fleet, job published, began time.Time) error {
+	q := f.queue
 	ctx, stop := p.app.interruptible(cmd.Context())
 	defer stop()
 	if *p.out == formatText {
@@ -27,7 +29,13 @@ func (p *publishing) await(cmd *cobra.Command, q *queue.Queue, job published, be
 	if job.Duplicate {
 		since = time.Time{} // it may have ended days ago
 	}
-	final, err := p.follow(ctx, cmd, q, job, since)
+	explaining, explained := context.WithCancel(ctx)
+	heard := make(chan struct{}) // closed at the job's first event
+	var explainer sync.WaitGroup
+	explainer.Go(func() { p.explain(explaining, cmd, f, job.Session, heard) })
+	final, err := p.follow(ctx, cmd, q, job, since, sync.OnceFunc(func() { close(heard) }))
+	explained()
+	explainer.Wait()
 	if interrupted(ctx) {
 		if *p.out == formatJSON {
 			_ = p.tell(cmd, job)
@@ -48,12 +56,13 @@ func (p *publishing) await(cmd *cobra.Command, q *queue.Queue, job published, be
 }
 
 // follow reads the session's events up to the job's final one, telling people what happens meanwhile.
-func (p *publishing) follow(ctx context.Context, cmd *cobra.Command, q *queue.Queue, job published, since time.Time) (queue.Event, error) {
+func (p *publishing) follow(ctx context.Context, cmd *cobra.Command, q *queue.Queue, job published, since time.Time, heard func()) (queue.Event, error) {
 	var final queue.Event
 	err := q.Events(ctx, job.Session, since, true, func(e queue.Event) error {
 		if e.Seq != job.Seq || e.Job != job.Job {
 			return nil
 		}
+		heard()
 		if e.Final {
 			final = e
 			return queue.ErrStop
@@ -108,7 +117,7 @@ func (p *publishing) ended(ctx context.Context, q *queue.Queue, job published, f
 
 // eventLine is an event in one line for people.
 func eventLine(e queue.Event) string {
-	parts := []string{e.At.Local().Format("15:04:05.000"), e.Type}
+	parts := []string{e.At.Local().Format("2006-01-02 15:04:05.000 MST"), e.Type}
 	add := func(name, value string) {
 		if value != "" {
 			parts = append(parts, name+"="+printable(value))

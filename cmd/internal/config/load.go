@@ -33,9 +33,10 @@ type Flag struct {
 // Loaded is a configuration that was read and found valid.
 type Loaded struct {
 	Config
-	File     string          // the file that was read, "" for none
-	Given    map[string]bool // keys that were set by somebody
-	Warnings []string        // variables that mean nothing
+	File     string            // the file that was read, "" for none
+	Given    map[string]bool   // keys that were set by somebody
+	Where    map[string]string // of those: where from, as "curfew.yaml:12", "CURFEW_NATS_URL", "--concurrency"
+	Warnings []string          // variables that mean nothing
 }
 
 // Load reads the sources in order of precedence, then the files that hold secrets, and validates. Its error is *Error
@@ -64,7 +65,7 @@ func Load(s Sources) (Loaded, error) {
 	if len(l.problems) == 0 {
 		l.validate(&out.Config)
 	}
-	out.Given = map[string]bool{}
+	out.Given, out.Where = map[string]bool{}, maps.Clone(l.where)
 	for key := range l.where {
 		out.Given[key] = true
 	}
