@@ -9,6 +9,8 @@ TIMEOUT      ?= 20m
 PACKAGES     ?= ./...
 BENCH        ?= .
 BENCHTIME    ?= 3s
+CHAOS        ?= 30m
+SEED         ?= 0
 COMPOSE      ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 GOLANGCI     := v2.15.0
@@ -16,9 +18,9 @@ LINT          = $(shell golangci-lint version 2>/dev/null | grep -q 'version $(G
                   || echo go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI))
 
 # Tests build programs too; a checkout that git refuses to read (another owner) must not stop them.
-test bench soak: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+test bench soak chaos pairs: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test soak lint bench compose-check
+.PHONY: help build test soak chaos pairs lint bench compose-check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +35,12 @@ test: ## every test with the race detector; says first what this machine makes i
 # One after the other: each of them measures.
 soak: ## the long tests at their full size: gigabytes of output, thousands of children, 10 000 runs; some minutes
 	go test -count=1 -v -timeout $(TIMEOUT) -parallel 1 -run '^(TestFloods|TestSwarms|TestManyRuns|TestPIDOne)$$' ./integration -soak
+
+chaos: ## all traffics, one fault after the other for CHAOS=30m, chosen by SEED (printed; 0: another each time)
+	go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./integration -chaos $(CHAOS) -chaos.seed $(SEED)
+
+pairs: ## every traffic under every fault: about half an hour; prints the table of docs/guarantees.md
+	go test -count=1 -v -timeout 2h -run '^TestPairs$$' ./integration -pairs
 
 lint: ## go vet for Linux and macOS, and golangci-lint with the rules of .golangci.yml
 	go vet ./...

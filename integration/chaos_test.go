@@ -4,7 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"sync"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,10 +15,16 @@ import (
 var (
 	chaosFor  = flag.Duration("chaos", 12*time.Second, "how long TestChaos disturbs")
 	chaosSeed = flag.Uint64("chaos.seed", 0, "which disturbances TestChaos chooses; 0: others each time")
+	chaosKeep = flag.String("chaos.keep", "", "where TestChaos leaves what it saw when a promise broke; default: a folder named after the seed beside this machine's temporary files")
 )
 
-// TestChaos: everything at once. Workers are killed and drained, servers are killed, Redis forgets, while jobs come and run;
-// then it is quiet, and all promises must have held.
+const (
+	chaosCrew  = 4
+	chaosQueue = 30 // jobs of a session, after which its producer takes a new one
+)
+
+// TestChaos: all traffics at once, and one fault after the other, chosen by a seed. Then it is quiet, and all promises must
+// have held. Faults that lose jobs are left to TestPairs: here not one may be missing.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	alone(t)
@@ -25,84 +32,85 @@ func TestChaos(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	t.Logf("the same disturbances again: -chaos.seed %d", seed)
-	dice := rand.New(rand.NewPCG(seed, 0))
-
-	w := newWorld(t, ownStack(t, realRedis), func(c *config) { c.Worker.DrainTimeout = "300ms" })
-	crew := &crew{w: w}
-	for range 4 {
-		crew.hire()
+	t.Logf("the same disturbances again: make chaos CHAOS=%s SEED=%d", *chaosFor, seed)
+	r := newRig(t, seed, func(c *config) {
+		c.Worker.DrainTimeout, c.Log.Level, c.Retry.Attempts = "500ms", "info", 3
+	})
+	for range chaosCrew {
+		r.hireAsync()
 	}
-	var producers sync.WaitGroup
-	quiet := make(chan struct{})
-	failed := make(chan error, 100)
-	for range 16 {
-		pace := time.Duration(250+dice.IntN(400)) * time.Millisecond // slower than a session works, so that none piles up
-		producers.Go(func() {
-			session := newSession()
-			for {
-				work := fmt.Sprintf("sleep %dms", rand.IntN(200))
-				// Three workers may die under one job, which buries it.
-				if err := w.send(w.job(session, script("term-exit 1 20ms", work), repeatable(), wants("succeeded", "crashed"))); err != nil {
-					failed <- err
-					return
-				}
-				select {
-				case <-quiet:
-					return
-				case <-time.After(pace):
-				}
-			}
-		})
+	for _, x := range r.crew {
+		r.untilReady(x.worker)
 	}
-	disturbances := []struct {
-		name string
-		do   func()
-	}{
-		{"kill a worker", func() { crew.dismiss(dice, (*worker).kill9) }},
-		{"kill a supervisor", func() { crew.dismiss(dice, func(x *worker) { x.signal(killSignal) }) }},
-		{"drain a worker", func() { crew.dismiss(dice, func(x *worker) { x.signal(termSignal) }) }},
-		{"flush Redis", func() { require.NoError(t, w.stack.redis.flush(t.Context())) }},
-		{"restart Redis", func() { w.stack.redis.kill(); require.NoError(t, w.stack.redis.start()) }},
-		{"restart NATS", func() { w.stack.nats.kill(); require.NoError(t, w.stack.nats.start()) }},
+	for _, x := range traffics {
+		r.produce(inTurns(x))
 	}
+	choice := chaosFaults(*chaosFor)
 	counts := map[string]int{}
 	for end := time.Now().Add(*chaosFor); time.Now().Before(end); {
-		d := disturbances[dice.IntN(len(disturbances))]
-		counts[d.name]++
-		d.do()
-		<-time.After(time.Duration(200+dice.IntN(800)) * time.Millisecond)
+		f := choice[r.dice.IntN(len(choice))]
+		pause := millis(200 + r.dice.IntN(2000))
+		counts[f.name]++
+		r.inject(f)
+		r.hold(pause)
+		if n := len(r.faults); n%20 == 0 {
+			t.Logf("%s left: %d faults, %d jobs", time.Until(end).Round(time.Second), n, len(r.published()))
+		}
 	}
-	close(quiet)
-	producers.Wait()
-	close(failed)
-	for err := range failed {
+	r.stopProducing()
+	r.settleWithin(5 * patience)
+	r.ends()
+	h := r.history()
+	h.Stalls = r.standstills()
+	t.Log("\n" + chaosReport(seed, h, counts))
+	require.NotEmpty(t, h.Faults, "nothing was disturbed")
+	if broken := judge(h); len(broken) > 0 {
+		dir, err := r.keep(seed, h, broken)
 		require.NoError(t, err)
+		t.Errorf("the history breaks its promises, all of it is in %s\n%s", dir, explain(h, broken, 3))
 	}
-	w.finish()
-	t.Logf("%d jobs, %d runs, %v", len(w.jobs), len(w.runs()), counts)
 }
 
-// crew is a number of workers that stays the same.
-type crew struct {
-	w       *world
-	present []*worker
-	hired   int
+// inTurns gives a producer a new session now and then: outages must not pile up a queue without bound.
+func inTurns(x traffic) traffic {
+	next := x.next
+	x.next = func(r *rig, session string, n int, dice *rand.Rand) (*job, time.Duration) {
+		return next(r, session, n%chaosQueue, dice)
+	}
+	x.turn = chaosQueue
+	return x
 }
 
-func (c *crew) hire() {
-	c.hired++
-	c.present = append(c.present, c.w.worker(fmt.Sprint("w", c.hired)))
+// chaosFaults are those that lose nothing and leave time for others. Leases are short here, so each may cost a run.
+func chaosFaults(span time.Duration) (out []fault) {
+	for _, f := range faults {
+		if f.excuse.Lost || f.hold > span/8 {
+			continue
+		}
+		f.excuse.Rerun = true
+		out = append(out, f)
+	}
+	return out
 }
 
-// dismiss ends one by a signal and puts another in its place.
-func (c *crew) dismiss(dice *rand.Rand, how func(*worker)) {
-	c.w.t.Helper()
-	i := dice.IntN(len(c.present))
-	gone := c.present[i]
-	c.present = append(c.present[:i], c.present[i+1:]...)
-	how(gone)
-	_, ended := gone.wait(patience)
-	require.True(c.w.t, ended, "worker %s did not end", gone.name)
-	c.hire()
+func chaosReport(seed uint64, h history, counts map[string]int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: %d faults, %d jobs, %d runs, %d second runs excused, %d standstills of the machine, %d violations\n",
+		seed, len(h.Faults), len(h.Jobs), len(runsOf(h.Entries)), excusedRuns(h), len(h.Stalls), len(judge(h)))
+	ends := map[string]int{}
+	for _, e := range h.Events {
+		if e.Final {
+			ends[e.Outcome]++
+		}
+	}
+	fmt.Fprintf(&b, "outcomes: %v\n", ends)
+	var names []string
+	for name := range counts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(&b, "%4d  %s\n", counts[name], name)
+	}
+	return b.String()
 }

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -10,11 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFleet: ten workers, fifty sessions, a thousand jobs.
+var fullFleet = flag.Bool("fleet", false, "TestFleet runs at its full size: 20 workers, 2000 sessions, 20 000 jobs")
+
+// TestFleet: ten workers, fifty sessions, a thousand jobs; with -fleet twenty, two thousand, and twenty thousand.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	alone(t)
-	const workers, sessions, each = 10, 50, 20
+	workers, sessions, each, bound := 10, 50, 20, 3*time.Minute
+	if *fullFleet {
+		workers, sessions, each, bound = 20, 2000, 10, 30*time.Minute
+	}
 	w := newWorld(t, sharedStack(t), patientLease, func(c *config) {
 		c.Log.Level = "info"
 		c.Session.SweepEvery = "30s"
@@ -25,6 +31,14 @@ func TestFleet(t *testing.T) {
 	}
 	for _, x := range started {
 		w.untilReady(x)
+	}
+	began, servers := time.Now(), []int{w.stack.nats.proc.pid()}
+	if w.stack.redis.proc != nil {
+		servers = append(servers, w.stack.redis.proc.pid())
+	}
+	var before []time.Duration
+	for _, pid := range servers {
+		before = append(before, statCPU(pid))
 	}
 	var producers sync.WaitGroup
 	failed := make(chan error, sessions)
@@ -44,7 +58,7 @@ func TestFleet(t *testing.T) {
 	for err := range failed {
 		require.NoError(t, err)
 	}
-	w.until(3*time.Minute, func() bool {
+	w.until(bound, func() bool {
 		finals := 0
 		for _, e := range w.readEvents() {
 			if e.Final {
@@ -53,6 +67,12 @@ func TestFleet(t *testing.T) {
 		}
 		return finals >= sessions*each
 	}, "%d final events", sessions*each)
+	took := time.Since(began)
+	for i, name := range []string{"nats-server", "redis-server"}[:len(servers)] {
+		cpu := statCPU(servers[i]) - before[i]
+		t.Logf("%s: %s of CPU, %.1f %% of a core", name, cpu, 100*cpu.Seconds()/took.Seconds())
+	}
+	t.Logf("%d workers, %d sessions, %d jobs in %s: %.0f jobs/s", workers, sessions, sessions*each, took.Round(time.Second), float64(sessions*each)/took.Seconds())
 	w.finish()
 
 	busy := map[string]int{}

@@ -20,7 +20,7 @@ var shortPairs = [][2]string{
 	{"long queues", "worker killed"},
 	{"single jobs", "worker drained"},
 	{"long runs", "worker frozen"},
-	{"crashes", "worker killed at deadletter"},
+	{"long runs", "worker killed at deadletter"},
 	{"replace and reject", "answer to acquire lost"},
 	{"single jobs", "answer to release lost"},
 	{"single jobs", "worker cut off from both"},

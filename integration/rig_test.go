@@ -134,10 +134,10 @@ func (r *rig) note(name string, from time.Time, e excuse) {
 }
 
 // hold lets the traffic go on for a while. A fault is as long as it is: nothing can be awaited.
-func (r *rig) hold(d time.Duration) {
+func (w *world) hold(d time.Duration) {
 	select {
 	case <-time.After(d):
-	case <-r.ctx().Done():
+	case <-w.ctx().Done():
 	}
 }
 
@@ -149,7 +149,7 @@ func (r *rig) produce(x traffic) {
 			dice := rand.New(rand.NewPCG(seed, uint64(line))) //nolint:gosec // small and positive
 			session := newSession()
 			for n := 0; ; n++ {
-				if x.fresh {
+				if x.fresh || x.turn > 0 && n%x.turn == 0 {
 					session = newSession()
 				}
 				j, pause := x.next(r, session, n, dice)

@@ -10,6 +10,7 @@ type traffic struct {
 	name   string
 	lines  int
 	fresh  bool // each job has a session of its own
+	turn   int  // a producer takes a new session after so many jobs; 0: never
 	change func(*config)
 	// next answers a session's n-th job, and how long its producer waits before the one after it.
 	next func(r *rig, session string, n int, dice *rand.Rand) (*job, time.Duration)

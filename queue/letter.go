@@ -86,13 +86,14 @@ func (q *Queue) Bury(ctx context.Context, m *Message, l Letter, again bool) erro
 	return nil
 }
 
-// effectID names an effect of one message of one stream.
+// effectID names an effect of one message of one stream. The time tells it from a message that had the sequence before the
+// stream was restored from a backup: under the same name its letter and event would be taken for duplicates.
 func (q *Queue) effectID(prefix string, m *Message) string {
 	identity := m.identity
 	if identity == "" {
 		identity = q.Identity()
 	}
-	return prefix + string(identity) + ":" + strconv.FormatUint(m.Seq, 10)
+	return prefix + string(identity) + ":" + strconv.FormatUint(m.Seq, 10) + ":" + strconv.FormatInt(m.Time.UnixNano(), 36)
 }
 
 // clean makes one line of at most n bytes out of text that may hold anything.
