@@ -100,3 +100,16 @@ func (q *Queue) Waiting(ctx context.Context) (map[string]uint64, error) {
 	}
 	return waiting, nil
 }
+
+// WaitingOf answers how many jobs the session has in the stream, the one running included.
+func (q *Queue) WaitingOf(ctx context.Context, session string) (uint64, error) {
+	if !ValidSession(session) {
+		return 0, invalidf("session %+q is not a lower-case UUID", session)
+	}
+	subject := q.names.JobSubject(session)
+	info, err := q.streamInfo(ctx, q.names.Jobs, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		return 0, err
+	}
+	return info.State.Subjects[subject], nil
+}

@@ -12,7 +12,7 @@ import (
 
 const recSession = "5b1c3ab0-6f0e-4c69-9c55-2b8d7d3d7a01"
 
-func openTestRecords(t *testing.T) *Records {
+func testConn(t *testing.T) *nats.Conn {
 	t.Helper()
 	s, err := natsd.NewServer(&natsd.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
 	require.NoError(t, err)
@@ -22,7 +22,13 @@ func openTestRecords(t *testing.T) *Records {
 	nc, err := nats.Connect(s.ClientURL())
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	_, err = OpenRecords(t.Context(), nc, "curfew", RecordOptions{})
+	return nc
+}
+
+func openTestRecords(t *testing.T) *Records {
+	t.Helper()
+	nc := testConn(t)
+	_, err := OpenRecords(t.Context(), nc, "curfew", RecordOptions{})
 	require.ErrorIs(t, err, ErrNoBucket)
 	r, err := OpenRecords(t.Context(), nc, "curfew", RecordOptions{Declare: true})
 	require.NoError(t, err)

@@ -117,26 +117,34 @@ func lowerKnock(t *testing.T, s *server) {
 }
 
 func duty(t *testing.T, s *server) {
-	l := s.leases(t, steady)
+	l, ctx := s.leases(t, steady), t.Context()
 	name := newSession()
-	ok, done, err := l.Duty(t.Context(), name, 10*time.Second)
+	take := func(ttl time.Duration) *Duty {
+		d, err := l.TakeDuty(ctx, name, ttl)
+		require.NoError(t, err)
+		return d
+	}
+	first := take(time.Minute)
+	require.NotNil(t, first)
+	require.Nil(t, take(time.Minute))
+	mine, err := first.Renew(ctx)
 	require.NoError(t, err)
-	require.True(t, ok)
-	no, nothing, err := l.Duty(t.Context(), name, 10*time.Second)
+	require.True(t, mine)
+	require.Nil(t, take(time.Minute), "who was refused has taken nothing")
+	first.Release(ctx)
+	second := take(300 * time.Millisecond) // never given back
+	require.NotNil(t, second)
+	mine, err = first.Renew(ctx)
 	require.NoError(t, err)
-	require.False(t, no)
-	nothing(t.Context())
-	no, _, err = l.Duty(t.Context(), name, 10*time.Second)
-	require.NoError(t, err)
-	require.False(t, no, "who was refused has nothing to give back")
-	done(t.Context())
-	ok, _, err = l.Duty(t.Context(), name, 300*time.Millisecond) // never given back
-	require.NoError(t, err)
-	require.True(t, ok)
+	require.False(t, mine, "given back is given back")
+	var third *Duty
 	require.Eventually(t, func() bool {
-		ok, _, err = l.Duty(t.Context(), name, time.Second)
-		return err == nil && ok
+		third, err = l.TakeDuty(ctx, name, time.Minute)
+		return err == nil && third != nil
 	}, 20*time.Second, 10*time.Millisecond)
+	mine, err = second.Renew(ctx)
+	require.NoError(t, err)
+	require.False(t, mine, "another one has it by now")
 }
 
 func oneHolder(t *testing.T, s *server) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/time/rate"
 
 	"curfew/queue"
 	"curfew/registry"
@@ -60,8 +61,13 @@ type adoption struct {
 	gone uint64
 	// swept are the jobs that this adoption buried with their session.
 	swept uint64
-	// ended: this adoption set the session's tombstone.
-	ended bool
+	// announced: this adoption told of the session's end, having ended it or
+	// finished what another one began.
+	announced bool
+	// pace slows down the burying of many jobs; nil does not.
+	pace *rate.Limiter
+	// left is how the work ended.
+	left ending
 	// ending's details, for the leaving.
 	delay time.Duration
 }
@@ -274,6 +280,7 @@ func (a *adoption) stay(ctx context.Context) {
 	}
 	for {
 		end := a.work(ctx, heard)
+		a.left = end
 		if !a.leave(ctx, end) {
 			return
 		}

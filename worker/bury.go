@@ -22,7 +22,7 @@ func (a *adoption) bury(ctx context.Context, rec registry.Record, head *queue.Me
 		if err := a.commit(ctx, rec.Bury(registry.WhyExpired, a.lease.Now())); err != nil {
 			return goOn, err
 		}
-		a.ended = true
+		reached(stepTombstone)
 		a.log.WithField("why", string(a.snap.Tombstone.Why)).WithField("created_at", a.snap.CreatedAt.Format(time.RFC3339)).
 			Warn("the session is over: its jobs become dead letters")
 	}
@@ -39,31 +39,36 @@ func (a *adoption) bury(ctx context.Context, rec registry.Record, head *queue.Me
 
 // buryWaiting buries every job from head on, and purges them.
 func (a *adoption) buryWaiting(ctx context.Context, head *queue.Message) error {
-	through := head.Seq
+	through, jobs := head.Seq, uint64(0)
 	for m := head; m != nil; {
+		if a.pace != nil && jobs > 0 {
+			if err := a.pace.Wait(ctx); err != nil {
+				return fmt.Errorf("bury the session's jobs: %w", err)
+			}
+		}
 		if err := a.buryOne(ctx, m); err != nil {
 			return err
 		}
 		through = m.Seq
+		jobs++
 		next, err := a.next(ctx, m.Seq+1)
 		if err != nil {
 			return err
 		}
 		m = next
 	}
-	before := a.swept
 	err := a.send(ctx, "purge the session's jobs", func(ctx context.Context) error {
 		if a.w.q.Epoch() != a.epoch { // through may be another stream's: what it has there was not buried
 			return errAgain
 		}
-		n, err := a.w.q.Purge(ctx, a.session, through)
-		a.swept += n
+		_, err := a.w.q.Purge(ctx, a.session, through)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	a.w.observe.JobsPurged(a.swept - before)
+	a.w.observe.JobsPurged(jobs)
+	a.swept += jobs // not what the purge answers, which is none where it had to be asked twice
 	reached(stepRemove)
 	a.removed(through)
 	return nil
@@ -119,14 +124,39 @@ func (a *adoption) overReason() string {
 // announce publishes the session's own last event, once, and notes it.
 func (a *adoption) announce(ctx context.Context) error {
 	t := *a.snap.Tombstone
-	e := queue.Event{
-		Type: string(t.Why), Session: a.session, Agent: a.snap.Agent, Worker: a.w.cfg.ID,
-		At: a.lease.Now(), Reason: a.overReason(), Purged: a.swept,
-	}
-	id := "over:" + a.session + ":" + strconv.FormatInt(t.At.UnixMilli(), 10)
-	err := a.send(ctx, "announce the end of the session", func(ctx context.Context) error { return a.w.q.Announce(ctx, id, e) })
+	purged, err := a.purged(ctx)
 	if err != nil {
 		return err
 	}
-	return a.change(ctx, func(rec registry.Record) registry.Record { return rec.Announced(a.swept) })
+	e := queue.Event{
+		Type: string(t.Why), Session: a.session, Agent: a.snap.Agent, Worker: a.w.cfg.ID,
+		At: a.lease.Now(), Reason: a.overReason(), Purged: purged,
+	}
+	id := "over:" + a.session + ":" + strconv.FormatInt(t.At.UnixMilli(), 10)
+	err = a.send(ctx, "announce the end of the session", func(ctx context.Context) error { return a.w.q.Announce(ctx, id, e) })
+	if err != nil {
+		return err
+	}
+	reached(stepAnnounce)
+	err = a.change(ctx, func(rec registry.Record) registry.Record { return rec.Announced(purged) })
+	a.announced = err == nil
+	return err
+}
+
+// purged is how many waiting jobs ended with the session. Where an earlier holder
+// died after it had purged them, their letters tell.
+func (a *adoption) purged(ctx context.Context) (n uint64, err error) {
+	if a.swept > 0 {
+		return a.swept, nil
+	}
+	err = a.try(ctx, "count the jobs that ended with the session", func(ctx context.Context) error {
+		n = 0
+		return a.w.q.DeadLetters(ctx, queue.DeadFilter{Session: a.session}, func(d queue.DeadLetter) error {
+			if d.JobSeq > a.snap.Done.Seq {
+				n++
+			}
+			return nil
+		})
+	})
+	return n, err
 }

@@ -118,6 +118,22 @@ func (b *bench) worker(change func(*Config)) *started {
 	return s
 }
 
+// renewing keeps the leases of a worker that does not run.
+func (b *bench) renewing(w *started) {
+	ctx, stop := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	all.Go(func() { _ = w.leases.Run(ctx) })
+	b.t.Cleanup(func() { stop(); all.Wait() })
+}
+
+// requests is how many messages the NATS server got from all its clients so far.
+func (b *bench) requests(t *testing.T) int64 {
+	t.Helper()
+	v, err := b.nats.Varz(nil)
+	require.NoError(t, err)
+	return v.InMsgs
+}
+
 var sessions struct {
 	sync.Mutex
 	n int

@@ -8,9 +8,11 @@ const (
 	stepSpawn      step = "spawn"
 	stepExit       step = "exit"
 	stepClose      step = "close"
+	stepTombstone  step = "tombstone"
 	stepDeadLetter step = "deadletter"
 	stepEvent      step = "event"
 	stepRemove     step = "remove"
 	stepLeave      step = "leave" // the last look at the stream found nothing
+	stepAnnounce   step = "announce"
 	stepRelease    step = "release"
 )

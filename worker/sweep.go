@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"curfew/queue"
 	"curfew/registry"
 )
 
@@ -17,13 +16,51 @@ type SweepReport struct {
 	Stopped    uint64 `json:"stopped"`     // live runs whose holder was told
 }
 
-// sweepRounds runs the sweeper, in one worker of the fleet at a time, until ctx ends.
+// Sweep ends the sessions whose wall clock is over and that nobody holds:
+// those with a record, and those whose jobs have waited in the stream for
+// longer than any session may live. A live holder is nudged instead. With
+// dryRun it only counts. The renewal loop of the leases must be running, as it
+// is in Run. Safe beside other sweepers: each session is adopted first.
+// ErrHalted while the fleet is halted.
+func (w *Worker) Sweep(ctx context.Context, dryRun bool) (SweepReport, error) {
+	switch h, err := w.lookAtBrake(ctx); {
+	case err != nil:
+		return SweepReport{}, err
+	case h.On && !dryRun:
+		return SweepReport{}, ErrHalted
+	}
+	s := w.newSweeper()
+	if dryRun {
+		return s.dryRun(ctx)
+	}
+	minding, stop := context.WithCancel(ctx)
+	minded := make(chan struct{})
+	go func() { defer close(minded); w.mindBrake(minding, nil) }()
+	defer func() { stop(); <-minded }()
+	looking, end := w.brake.whileReleased(ctx)
+	defer end()
+	report, err := s.round(looking, ctx)
+	if err == nil && ctx.Err() == nil && looking.Err() != nil {
+		err = ErrHalted
+	}
+	return report, err
+}
+
+// sweepRounds runs the sweeper, in one worker of the fleet at a time, until ctx
+// ends. Whoever has that duty keeps it, and with it what its sweeper knows.
 func (w *Worker) sweepRounds(ctx context.Context) {
 	if w.cfg.SweepEvery == 0 {
 		return
 	}
 	tick := time.NewTicker(w.cfg.SweepEvery)
 	defer tick.Stop()
+	var duty *registry.Duty
+	defer func() {
+		if duty != nil {
+			duty.Release(context.WithoutCancel(ctx))
+		}
+	}()
+	s := w.newSweeper()
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,169 +72,82 @@ func (w *Worker) sweepRounds(ctx context.Context) {
 		if w.brake.isOn() {
 			continue // while the fleet is halted, its sweeper rests
 		}
-		mine, release, err := w.leases.Duty(ctx, "sweeper", max(2*w.cfg.SweepEvery, time.Minute))
-		if err != nil || !mine {
-			if err != nil && ctx.Err() == nil {
+		mine, err := w.sweepDuty(ctx, &duty)
+		switch {
+		case err != nil:
+			if ctx.Err() == nil {
 				w.log.WithError(err).Warn("the sweeper could not ask whose turn it is")
 			}
 			continue
+		case !mine:
+			s = w.newSweeper() // what it knew grows old while another one sweeps
+			continue
 		}
-		r, err := w.Sweep(ctx, false)
+		report, err := w.sweepRound(ctx, s, duty)
 		if err != nil && ctx.Err() == nil {
 			w.log.WithError(err).Warn("a round of the sweeper ended early; the next one goes on")
 		}
-		if r != (SweepReport{}) {
-			w.log.WithField("expired", r.Expired).WithField("purged_jobs", r.PurgedJobs).WithField("stopped", r.Stopped).Info("swept")
-		}
-		release(context.WithoutCancel(ctx))
-	}
-}
-
-// Sweep ends the sessions whose wall clock is over and that nobody holds:
-// those with a record, and those whose jobs have waited in the stream for
-// longer than any session may live. A live holder is nudged instead. With
-// dryRun it only counts. The renewal loop of the leases must be running, as it
-// is in Run. Safe beside other sweepers: each session is adopted first.
-func (w *Worker) Sweep(ctx context.Context, dryRun bool) (SweepReport, error) {
-	var report SweepReport
-	switch h, err := w.lookAtBrake(ctx); {
-	case err != nil:
-		return report, err
-	case h.On && !dryRun:
-		return report, ErrHalted
-	}
-	over, seen, err := w.overSessions(ctx)
-	if err != nil {
-		return report, err
-	}
-	waiting, err := w.waitedOut(ctx, seen)
-	if err != nil {
-		return report, err
-	}
-	over = append(over, waiting...)
-	if dryRun {
-		return w.dryRun(ctx, over)
-	}
-	for _, session := range over {
-		if err := ctx.Err(); err != nil {
-			return report, fmt.Errorf("sweep: %w", context.Cause(ctx))
-		}
-		w.sweepOne(ctx, session, &report)
-	}
-	return report, nil
-}
-
-// overSessions are those whose record says that they are over and that were not
-// ended yet. seen are all sessions that have a record, with whether they are over.
-func (w *Worker) overSessions(ctx context.Context) (over []string, seen map[string]bool, err error) {
-	seen = map[string]bool{}
-	now := time.Now()
-	err = w.records.All(ctx, func(s registry.Snapshot) error {
-		seen[s.Session] = s.Over(now)
-		if s.Over(now) && (s.Tombstone == nil || !s.Tombstone.Announced) {
-			over = append(over, s.Session)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("sweep the records: %w", err)
-	}
-	return over, seen, nil
-}
-
-// waitedOut walks the stream, which is in time order, up to the cutoff and
-// answers the sessions whose oldest job is older than any session may be: those
-// that nobody ever took up, and those that ended already.
-func (w *Worker) waitedOut(ctx context.Context, seen map[string]bool) ([]string, error) {
-	cutoff := time.Now().Add(-w.shortestAge())
-	var found []string
-	met := map[string]bool{}
-	for from := uint64(1); ; {
-		m, err := w.q.Next(ctx, from)
-		if errors.Is(err, queue.ErrNoMessage) {
-			return found, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("sweep the stream: %w", err)
-		}
-		if !m.Time.Before(cutoff) {
-			return found, nil
-		}
-		from = m.Seq + 1
-		over, recorded := seen[m.Session]
-		if m.Session == "" || met[m.Session] || recorded && !over {
-			continue
-		}
-		met[m.Session] = true
-		if recorded || w.tooOldUnseen(m) {
-			found = append(found, m.Session)
+		if report != (SweepReport{}) {
+			w.log.WithField("expired", report.Expired).WithField("purged_jobs", report.PurgedJobs).WithField("stopped", report.Stopped).Info("swept")
 		}
 	}
 }
 
-// tooOldUnseen judges a session that nobody took up by its oldest job. The
-// adoption judges again, by the lease store's clock.
-func (w *Worker) tooOldUnseen(m *queue.Message) bool {
-	job, _ := parse(m) // one that cannot be understood is as old as its message
-	rec := registry.Record{CreatedAt: m.Time}
-	if !job.CreatedAt.IsZero() && job.CreatedAt.Before(rec.CreatedAt) {
-		rec.CreatedAt = job.CreatedAt
+// sweepDuty renews the duty, or takes it where it is free.
+func (w *Worker) sweepDuty(ctx context.Context, duty **registry.Duty) (mine bool, err error) {
+	if *duty != nil {
+		if mine, err := (*duty).Renew(ctx); mine || err != nil {
+			return mine, err
+		}
+		*duty = nil
 	}
-	rec.MaxAgeMS = w.cfg.maxAgeOf(agentOf(rec, job)).Milliseconds()
-	return rec.Expired(time.Now())
+	*duty, err = w.leases.TakeDuty(ctx, "sweeper", w.sweepTerm())
+	return *duty != nil, err
 }
 
-// shortestAge is the shortest wall clock in use here: no job that waited for
-// less can belong to an expired session without a record.
-func (w *Worker) shortestAge() time.Duration {
-	age := w.cfg.MaxAge
-	for _, a := range w.cfg.Agents {
-		age = shortest(age, a.MaxAge)
-	}
-	return age
-}
+// sweepTerm is how long the sweeper's duty outlasts a sweeper that died.
+func (w *Worker) sweepTerm() time.Duration { return max(2*w.cfg.SweepEvery, w.cfg.Lease.TTL) }
 
-// sweepOne adopts a session to end it. Its clock, the lease store's, decides
-// whether it is over.
-func (w *Worker) sweepOne(ctx context.Context, session string, report *SweepReport) {
-	a := w.newAdoption(session)
-	a.buryOnly = true
-	var held *registry.HeldError
-	switch err := a.begin(ctx); {
-	case errors.As(err, &held):
-		if a.snap.Run != nil {
-			report.Stopped++
-		}
-		if err := w.q.Nudge(session); err != nil {
-			a.log.WithError(err).Warn("the holder of an expired session could not be told; its own timer ends it")
-		}
-	case err != nil:
-		a.log.WithError(err).Info("an expired session could not be taken up; the next round comes back to it")
-	default:
-		a.stay(ctx)
-		if a.ended {
-			report.Expired++
-			w.observe.SessionSwept()
-		}
-		report.PurgedJobs += a.swept
-	}
-}
+var (
+	errNotMine = errors.New("another worker sweeps by now")
+	errResting = errors.New("the worker drains, or the fleet is halted")
+)
 
-func (w *Worker) dryRun(ctx context.Context, over []string) (SweepReport, error) {
-	report := SweepReport{Expired: uint64(len(over))}
-	waiting, err := w.q.Waiting(ctx)
-	if err != nil {
-		return report, fmt.Errorf("count the waiting jobs: %w", err)
-	}
-	for _, session := range over {
-		report.PurgedJobs += waiting[session]
-		s, err := w.records.Get(ctx, session)
-		if err != nil {
-			return report, err
+// sweepRound is one round, with the duty renewed for as long as it takes. A drain,
+// a halt or the loss of the duty ends the round: what is being ended is finished.
+func (w *Worker) sweepRound(ctx context.Context, s *sweeper, duty *registry.Duty) (SweepReport, error) {
+	looking, stop := context.WithCancelCause(ctx)
+	renewed, halted := make(chan struct{}), w.brake.halted()
+	go func() {
+		defer close(renewed)
+		every := time.NewTicker(w.sweepTerm() / 4)
+		defer every.Stop()
+		for {
+			select {
+			case <-looking.Done():
+				return
+			case <-w.draining:
+				stop(errResting)
+				return
+			case <-halted:
+				stop(errResting)
+				return
+			case <-every.C:
+			}
+			if mine, err := duty.Renew(looking); err == nil && !mine {
+				stop(errNotMine)
+			}
 		}
-		if s.Run != nil {
-			report.Stopped++
-		}
+	}()
+	report, err := s.round(looking, ctx)
+	cause := context.Cause(looking)
+	stop(nil)
+	<-renewed
+	if cause != nil {
+		err = fmt.Errorf("sweep: %w", cause)
 	}
-	return report, nil
+	if errors.Is(err, errResting) {
+		err = nil
+	}
+	return report, err
 }
