@@ -36,6 +36,9 @@ type Snapshot struct {
 	Session string
 	Record
 	Revision uint64
+	// Changed is when the server took this revision; zero for one that this
+	// process wrote itself and did not read again.
+	Changed time.Time
 }
 
 // Fence is the fencing token of the open run: the revision that opened it.
@@ -206,7 +209,7 @@ func (r *Records) watch(ctx context.Context, each func(Snapshot) error, once boo
 }
 
 func decode(e jetstream.KeyValueEntry) (Snapshot, error) {
-	s := Snapshot{Session: e.Key(), Revision: e.Revision()}
+	s := Snapshot{Session: e.Key(), Revision: e.Revision(), Changed: e.Created()}
 	if err := json.Unmarshal(e.Value(), &s.Record); err != nil {
 		return s, fmt.Errorf("%w: session %s, revision %d: %w", ErrUnreadable, s.Session, s.Revision, err)
 	}

@@ -25,12 +25,18 @@ type Config struct {
 	OnDrain      OnDrain
 	// Data holds the work folders, one per session.
 	Data string
+	// Temp is where each run gets a folder of its own for temporary files; "":
+	// the system's folder for them.
+	Temp string
 	// RunDir holds the locks of this host.
 	RunDir string
 	// MaxAge is the wall clock of sessions whose agent names no other.
 	MaxAge time.Duration
 	// SweepEvery is the time between two rounds of the sweeper; 0: never.
 	SweepEvery time.Duration
+	// TidyEvery is the time between two looks for work folders of sessions that
+	// ended a day ago; 0: never.
+	TidyEvery time.Duration
 	// Attempts is how many failures a job may have before it is buried.
 	Attempts            int
 	Backoff, MaxBackoff time.Duration
@@ -82,7 +88,7 @@ func (c Config) Validate() error {
 	if c.Attempts < 1 {
 		errs = append(errs, fmt.Errorf("retry.attempts must be at least 1, it is %d", c.Attempts))
 	}
-	if c.DrainTimeout < 0 || c.SweepEvery < 0 {
+	if c.DrainTimeout < 0 || c.SweepEvery < 0 || c.TidyEvery < 0 {
 		errs = append(errs, errors.New("worker.drain_timeout and session.sweep_every must not be negative"))
 	}
 	if _, ok := byDrain[c.OnDrain]; !ok {

@@ -28,6 +28,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// What is awaited takes milliseconds; patience is for a machine under load.
+const (
+	patience = time.Minute
+	tick     = 5 * time.Millisecond
+)
+
 // bench is one namespace with its servers, for workers in this process.
 type bench struct {
 	t     testing.TB

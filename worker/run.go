@@ -29,6 +29,7 @@ type liveRun struct {
 	proc    *process.Process
 	out     *output
 	started time.Time
+	temp    string // its TMPDIR
 }
 
 // runTask starts the subprocess, watches it to its end and settles the job.
@@ -66,11 +67,12 @@ func (a *adoption) runTask(ctx context.Context, t *task, heard *hearing) (ending
 		stuck := a.event("warning", t)
 		stuck.Reason = fmt.Sprintf("%d processes of this run do not die: its session waits until they do", exit.Alive)
 		a.w.q.Emit(stuck)
-		if !untilClean(ctx, run.proc) {
+		if !untilClean(ctx, run.proc) { // its temporary folder is still used
 			return endLost, nil // never released: it runs out by itself, and the record still shows the run open
 		}
 		a.w.observe.LeftoversRemain(-exit.Alive)
 	}
+	a.removeTemp(run.temp)
 	a.unguard(run)
 	return a.settle(ctx, t, s, run)
 }
@@ -102,14 +104,18 @@ func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
 	if err != nil {
 		return nil, err
 	}
+	temp, err := a.w.temps.forRun(t.agent.Limits.Credential)
+	if err != nil {
+		return nil, fmt.Errorf("make a temporary folder: %w", err)
+	}
 	rec := a.snap.Record
 	call := agent.Call{
 		Session: a.session, Job: t.job.ID, Attempt: t.key.Attempt, Fence: t.fence,
-		Workdir: dir, Worker: a.w.cfg.ID, Deadline: rec.Curfew(), CreatedAt: rec.CreatedAt,
+		Workdir: dir, TempDir: temp, Worker: a.w.cfg.ID, Deadline: rec.Curfew(), CreatedAt: rec.CreatedAt,
 		Traceparent: t.job.Traceparent, Resume: rec.Succeeded,
 	}
 	argv := t.agent.Argv(call)
-	run := &liveRun{out: newOutput(a, t), id: t.key.Token + "/" + strconv.FormatUint(t.fence, 10)}
+	run := &liveRun{temp: temp, out: newOutput(a, t), id: t.key.Token + "/" + strconv.FormatUint(t.fence, 10)}
 	var unguarded error
 	spec := process.Spec{
 		Path: argv[0], Args: argv[1:], Env: t.agent.Environ(call, os.LookupEnv), Dir: dir,
@@ -141,7 +147,14 @@ func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
 			PID: proc.PID(), Fence: t.fence, Started: run.started, Run: proc,
 		}, nil
 	})
+	if err != nil {
+		a.removeTemp(temp)
+	}
 	return run, err
+}
+
+func (a *adoption) removeTemp(dir string) {
+	a.w.temps.remove(dir, func(err error) { a.log.WithError(err).Warn("the next worker on this host tries again") })
 }
 
 // guard moves the supervisor's deadline for the run to the lease's.

@@ -42,6 +42,7 @@ type Worker struct {
 	table   *registry.Table
 	log     *logrus.Entry
 	ears    *ears
+	temps   *temps
 	agents  *agentHealth
 	brake   *brake
 	observe Observer
@@ -82,6 +83,7 @@ func New(c Config, q *queue.Queue, l *registry.Leases, r *registry.Records, log 
 		table:    registry.NewTable(),
 		log:      log.WithField("worker", c.ID),
 		ears:     newEars(),
+		temps:    newTemps(c.Temp),
 		agents:   newAgentHealth(),
 		brake:    newBrake(),
 		started:  time.Now(),
@@ -125,6 +127,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	background.Go(func() { w.sweepRounds(working) })
 	background.Go(func() { w.giveUpInTime(working, stopWorking) })
 	background.Go(func() { w.mindBrake(working, braked) })
+	background.Go(func() {
+		w.sweepTemps()
+		w.tidyRounds(working)
+	})
+	defer w.tidyUp()
 	defer background.Wait()
 	defer stopWorking(errWorkerEnds)
 
@@ -230,5 +237,23 @@ func (w *Worker) Slots() (busy, all int) { return int(w.busy.Load()), cap(w.slot
 
 // AgentNames lists the agents that this worker runs.
 func (w *Worker) AgentNames() []string { return sortedNames(w.cfg.Agents) }
+
+// sweepTemps removes the temporary folders that dead workers left.
+func (w *Worker) sweepTemps() {
+	removed, err := w.temps.sweep()
+	if err != nil {
+		w.log.WithError(err).Warn("a temporary folder of a dead worker could not be removed")
+	}
+	if removed > 0 {
+		w.log.WithField("removed", removed).Info("removed temporary folders that dead workers left")
+	}
+}
+
+// tidyUp removes this worker's own.
+func (w *Worker) tidyUp() {
+	if err := w.temps.close(); err != nil {
+		w.log.WithError(err).Warn("a temporary folder of this worker is left for the next one to remove")
+	}
+}
 
 func sortedNames(agents map[string]*agent.Agent) []string { return slices.Sorted(maps.Keys(agents)) }

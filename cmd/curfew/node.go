@@ -40,6 +40,9 @@ type node struct {
 // pingTime bounds what readiness and metrics ask Redis.
 const pingTime = time.Second
 
+// tidyEvery is how often a worker looks for work folders to remove: they stay for a day anyway.
+const tidyEvery = 10 * time.Minute
+
 // closeTime bounds the end of requests under way.
 const closeTime = 2 * time.Second
 
@@ -189,6 +192,7 @@ func (a *app) workerConfig(c *config.Config, agents map[string]*agent.Agent) (wo
 		RunDir:           runDir,
 		MaxAge:           c.Session.MaxAge,
 		SweepEvery:       c.Session.SweepEvery,
+		TidyEvery:        tidyEvery,
 		Attempts:         c.Retry.Attempts,
 		Backoff:          c.Retry.Backoff,
 		MaxBackoff:       c.Retry.MaxBackoff,

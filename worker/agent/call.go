@@ -13,6 +13,7 @@ type Call struct {
 	Attempt     int
 	Fence       uint64
 	Workdir     string
+	TempDir     string // TMPDIR; "" leaves it as it would be
 	Worker      string
 	Deadline    time.Time // the session's curfew; zero leaves CURFEW_DEADLINE out
 	CreatedAt   time.Time // of the session; zero leaves CURFEW_CREATED_AT out

@@ -19,13 +19,17 @@ const traceparentMax = 512
 
 // Environ is the whole environment of a run, sorted, each name once. Lookup
 // answers the worker's own variables (os.LookupEnv); one that is not set there
-// is left out. What Curfew says itself wins over EnvSet, EnvSet over EnvPass.
+// is left out. What Curfew says itself wins over EnvSet, EnvSet over the run's
+// own TMPDIR, that over EnvPass.
 func (a *Agent) Environ(c Call, lookup func(string) (string, bool)) []string {
 	vars := make(map[string]string, 8+len(a.EnvPass)+len(a.EnvSet))
 	for _, name := range a.EnvPass {
 		if value, ok := lookup(name); ok && !strings.HasPrefix(name, reserved) {
 			vars[name] = value
 		}
+	}
+	if c.TempDir != "" {
+		vars["TMPDIR"] = c.TempDir
 	}
 	for name, value := range a.EnvSet {
 		if !strings.HasPrefix(name, reserved) {
