@@ -12,7 +12,8 @@ import (
 type config struct {
 	Namespace string `yaml:"namespace"`
 	NATS      struct {
-		URL string `yaml:"url"`
+		URL      string `yaml:"url"`
+		Replicas int    `yaml:"replicas,omitempty"`
 	} `yaml:"nats"`
 	Redis struct {
 		URL string `yaml:"url"`

@@ -20,8 +20,9 @@
 // The judge is judged too: in the build that these tests use, one guard at a time can be taken out of the program, and then
 // the judge must say which promise broke (planted_test.go).
 //
-// What these tests do not show: durability across a power cut (servers are killed, the machine is not), clusters of
-// servers, and real agents.
+// Below lies model: the protocol as explicit-state models, for the orders of events that no test brings about.
+//
+// What these tests do not show: durability across a power cut (servers are killed, the machine is not), and real agents.
 //
 // Environment:
 //

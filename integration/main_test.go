@@ -10,7 +10,12 @@ import (
 // parallel is how many scenarios run at once. They wait most of their time, so it may exceed the number of cores.
 const parallel = "5"
 
-var lab *laboratory
+var (
+	lab *laboratory
+
+	composeToo = flag.Bool("compose", false, "start docker-compose.yml for real (TestCompose): needs a Docker engine and minutes")
+	clusters   = flag.Bool("clusters", false, "the long form of the scenarios on a NATS cluster and on Redis Sentinel")
+)
 
 // soak asks for the full sizes: minutes, and gigabytes of output.
 var soak = flag.Bool("soak", false, "run the long tests at their full size (make soak)")

@@ -20,6 +20,8 @@ type natsServer struct {
 	dir  string
 	port int
 	proc *proc
+
+	userinfo string // "user:password@", where it asks for one
 }
 
 func (l *laboratory) newNATS(dir string) (*natsServer, error) {
@@ -39,17 +41,27 @@ func (l *laboratory) newNATS(dir string) (*natsServer, error) {
 }
 
 func (s *natsServer) config() string { return filepath.Join(s.dir, "nats.conf") }
-func (s *natsServer) url() string    { return fmt.Sprintf("nats://127.0.0.1:%d", s.port) }
+func (s *natsServer) url() string    { return fmt.Sprintf("nats://%s127.0.0.1:%d", s.userinfo, s.port) }
 
 func (s *natsServer) start() error {
+	if err := s.launch(); err != nil {
+		return err
+	}
+	return s.await()
+}
+
+// launch starts the process and waits for nothing.
+func (s *natsServer) launch() error {
 	bin, err := s.lab.natsServer()
 	if err != nil {
 		return err
 	}
 	s.proc, err = s.lab.start(command{name: "nats-server", path: bin, args: []string{"-c", s.config()}, dir: s.dir})
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// await waits until JetStream answers.
+func (s *natsServer) await() error {
 	return s.proc.awaitService(func(ctx context.Context) error {
 		nc, err := nats.Connect(s.url(), nats.Timeout(time.Second))
 		if err != nil {
@@ -60,6 +72,8 @@ func (s *natsServer) start() error {
 		if err != nil {
 			return err
 		}
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // a cluster without a leader answers nothing at all
+		defer cancel()
 		_, err = js.AccountInfo(ctx)
 		return err
 	})

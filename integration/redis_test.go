@@ -20,6 +20,10 @@ type redisServer struct {
 	port int
 	proc *proc    // nil: the stand-in
 	more []string // arguments besides the usual ones
+	args []string // instead of the usual ones
+
+	password string // where it asks for one
+	sentinel string // address of the Sentinel that knows the primary: then this is whatever server that is
 }
 
 type redisKind int
@@ -95,12 +99,14 @@ func (s *redisServer) address() string { return hostPort(s.port) }
 func (s *redisServer) url() string     { return "redis://" + s.address() + "/0" }
 
 func (s *redisServer) start() error {
+	args := s.args
+	if args == nil {
+		args = append([]string{
+			"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir", s.dir,
+		}, s.more...)
+	}
 	var err error
-	args := []string{"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir", s.dir}
-	s.proc, err = s.lab.start(command{
-		name: "redis-server", path: redisPath(), dir: s.dir,
-		args: append(args, s.more...),
-	})
+	s.proc, err = s.lab.start(command{name: "redis-server", path: redisPath(), dir: s.dir, args: args})
 	if err != nil {
 		return err
 	}
@@ -112,7 +118,10 @@ func (s *redisServer) start() error {
 }
 
 func (s *redisServer) client() *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: s.address(), DialTimeout: time.Second, MaxRetries: -1})
+	if s.sentinel != "" {
+		return sentinelClient(s.sentinel)
+	}
+	return redis.NewClient(&redis.Options{Addr: s.address(), Password: s.password, DialTimeout: time.Second, MaxRetries: -1})
 }
 
 func (s *redisServer) kill() {

@@ -32,6 +32,10 @@ func witness() int {
 	a.self.Attempt, _ = strconv.Atoi(os.Getenv("CURFEW_ATTEMPT"))
 	a.self.Fence, _ = strconv.ParseUint(os.Getenv("CURFEW_FENCE"), 10, 64)
 
+	if err := os.MkdirAll(a.dir, 0o700); err != nil { // in a container nobody else has made it
+		fmt.Fprintln(os.Stderr, "witness:", err)
+		return confusedExit
+	}
 	lock, err := os.OpenFile(filepath.Join(a.dir, a.self.Session+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return a.confused(err)

@@ -54,8 +54,6 @@ func newWorld(tb testing.TB, s *stack, change ...func(*config)) *world {
 		f(&w.conf)
 	}
 	w.connect()
-	w.events = reel[event]{name: w.stream("EVENTS"), subject: w.ns + ".events.>", read: readEvent}
-	w.letters = reel[letter]{name: w.stream("DEAD"), subject: w.ns + ".dead.>", read: readLetter}
 	tb.Cleanup(w.close)
 	return w
 }
@@ -68,6 +66,8 @@ func (w *world) connect() {
 	require.NoError(w.t, err)
 	w.js, err = jetstream.New(w.nc, jetstream.WithDefaultTimeout(5*time.Second), jetstream.WithPublishAsyncMaxPending(4000))
 	require.NoError(w.t, err)
+	w.events = reel[event]{name: w.stream("EVENTS"), subject: w.ns + ".events.>", read: readEvent}
+	w.letters = reel[letter]{name: w.stream("DEAD"), subject: w.ns + ".dead.>", read: readLetter}
 }
 
 // stream is the full name of one of the namespace's streams.
