@@ -11,6 +11,8 @@ BENCH        ?= .
 BENCHTIME    ?= 3s
 CHAOS        ?= 30m
 SEED         ?= 0
+MODEL_EACH   ?= 90s
+MODEL_TIME   ?= 30m
 COMPOSE      ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 GOLANGCI     := v2.15.0
@@ -18,9 +20,9 @@ LINT          = $(shell golangci-lint version 2>/dev/null | grep -q 'version $(G
                   || echo go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI))
 
 # Tests build programs too; a checkout that git refuses to read (another owner) must not stop them.
-test bench soak chaos pairs: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+test bench soak chaos pairs compose-test cluster-test: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test soak chaos pairs lint bench compose-check
+.PHONY: help build test soak chaos pairs compose-test cluster-test model lint bench compose-check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,3 +56,13 @@ bench: ## how fast jobs go through: see docs/benchmarks.md
 compose-check: ## is docker-compose.yml well formed, and does nats-server take compose.nats.conf?
 	$(COMPOSE) config >/dev/null
 	NATS_USER='"curfew"' NATS_PASSWORD='"a#b $$c"' go tool nats-server -t -c compose.nats.conf
+
+compose-test: ## the compose stack for real: three workers, faults, the same judge; needs a Docker engine, takes minutes
+	go test -count=1 -v -timeout 60m -run '^TestCompose$$' ./integration -compose
+
+cluster-test: ## three NATS servers and Redis Sentinel, the long form: leaders killed, stopped and cut off, replicas promoted
+	go test -count=1 -v -timeout $(TIMEOUT) -run '^(TestNATSCluster|TestSentinel)$$' ./integration -clusters
+
+# The last results are kept: make -s model > integration/model/results.txt
+model: ## the protocol's models, all configurations: MODEL_EACH for one, MODEL_TIME for all; up to 3 GB of memory
+	nice -n 19 go run ./integration/model -each $(MODEL_EACH) -time $(MODEL_TIME)
