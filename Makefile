@@ -61,7 +61,7 @@ compose-test: ## the compose stack for real: three workers, faults, the same jud
 	go test -count=1 -v -timeout 60m -run '^TestCompose$$' ./integration -compose
 
 cluster-test: ## three NATS servers and Redis Sentinel, the long form: leaders killed, stopped and cut off, replicas promoted
-	go test -count=1 -v -timeout $(TIMEOUT) -run '^(TestNATSCluster|TestSentinel)$$' ./integration -clusters
+	go test -count=1 -v -timeout $(TIMEOUT) -run '^(TestNATSCluster|TestSentinel|TestIsolatedPrimary)$$' ./integration -clusters
 
 # The last results are kept: make -s model > integration/model/results.txt
 model: ## the protocol's models, all configurations: MODEL_EACH for one, MODEL_TIME for all; up to 3 GB of memory
