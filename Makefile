@@ -38,8 +38,9 @@ test: ## every test with the race detector; says first what this machine makes i
 soak: ## the long tests at their full size: gigabytes of output, thousands of children, 10 000 runs; some minutes
 	go test -count=1 -v -timeout $(TIMEOUT) -parallel 1 -run '^(TestFloods|TestSwarms|TestManyRuns|TestPIDOne)$$' ./integration -soak
 
-chaos: ## all traffics, one fault after the other for CHAOS=30m, chosen by SEED (printed; 0: another each time)
+chaos: ## all traffics, one fault after the other for CHAOS=30m, chosen by SEED (printed; 0: another each time); then the models
 	go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./integration -chaos $(CHAOS) -chaos.seed $(SEED)
+	@$(MAKE) --no-print-directory model
 
 pairs: ## every traffic under every fault: about half an hour; prints the table of docs/guarantees.md
 	go test -count=1 -v -timeout 2h -run '^TestPairs$$' ./integration -pairs

@@ -14,7 +14,7 @@ func TestNATSCluster(t *testing.T) {
 	c := newNATSCluster(t)
 	s := &stack{nats: c.servers[0]}
 	s.redis = sharedStack(t).redis
-	w := newWorld(t, s, patientLease, func(f *config) { f.NATS.Replicas, f.NATS.URL = 3, c.url() })
+	w := newWorld(t, s, patientLease, roomy, func(f *config) { f.NATS.Replicas, f.NATS.URL = 3, c.url() })
 
 	const victim = 1 // n2; these tests look through n1
 	w.worker("w1")
@@ -23,8 +23,8 @@ func TestNATSCluster(t *testing.T) {
 	streams := []string{w.stream("JOBS"), "KV_" + w.stream("SESSIONS")}
 	w.untilWhole(streams...)
 
-	stop := w.steadyTraffic(8, 400*time.Millisecond)
-	w.untilMore(8)
+	stop := w.steadyTraffic(6, time.Second)
+	w.untilMore(6)
 	faults := []struct {
 		name      string
 		hit, heal func()
@@ -46,11 +46,11 @@ func TestNATSCluster(t *testing.T) {
 			f.hit()
 			w.untilLedByOther(c.name(victim), streams...)
 			led := time.Since(begin)
-			w.untilMore(8)
-			t.Logf("the leader is %s: another after %s, eight jobs more after %s", f.name, led.Round(100*time.Millisecond), time.Since(begin).Round(100*time.Millisecond))
+			w.untilMore(6)
+			t.Logf("the leader is %s: another after %s, six jobs more after %s", f.name, led.Round(100*time.Millisecond), time.Since(begin).Round(100*time.Millisecond))
 			f.heal()
 			w.untilWhole(streams...)
-			w.untilMore(8)
+			w.untilMore(6)
 		}
 	}
 	stop()

@@ -35,7 +35,7 @@ func TestIsolatedPrimary(t *testing.T) {
 		_, err := s.ask(t.Context(), args...)
 		return err
 	}
-	w := newWorld(t, &stack{nats: sharedStack(t).nats, redis: next}, func(c *config) { c.Redis.URL = old.url() })
+	w := newWorld(t, &stack{nats: sharedStack(t).nats, redis: next}, roomy, func(c *config) { c.Redis.URL = old.url() })
 	w.until(patience, func() bool { return ask(old, "SET", "probe", "1") == nil }, "the replica is heard of")
 
 	w.worker("w1")

@@ -14,11 +14,11 @@ func TestSentinel(t *testing.T) {
 	needRedis(t)
 	r := newRedisPair(t)
 	s := &stack{nats: sharedStack(t).nats, redis: r.view()}
-	w := newWorld(t, s, patientLease, func(c *config) { c.Redis.URL = r.url() })
+	w := newWorld(t, s, patientLease, roomy, func(c *config) { c.Redis.URL = r.url() })
 	w.worker("w1")
 	w.worker("w2")
-	stop := w.steadyTraffic(8, 400*time.Millisecond)
-	w.untilMore(8)
+	stop := w.steadyTraffic(6, time.Second)
+	w.untilMore(6)
 
 	turn := func(name string, change func()) {
 		r.untilReplicating()
@@ -33,8 +33,8 @@ func TestSentinel(t *testing.T) {
 		}
 		begin := time.Now()
 		change()
-		w.untilMore(8)
-		t.Logf("%s: eight jobs more had ended after %s", name, time.Since(begin).Round(100*time.Millisecond))
+		w.untilMore(6)
+		t.Logf("%s: six jobs more had ended after %s", name, time.Since(begin).Round(100*time.Millisecond))
 		w.open(gate)
 		w.untilFinal(live...)
 	}

@@ -41,6 +41,10 @@ func (w *world) steadyTraffic(sessions int, pace time.Duration) (stop func()) {
 	}
 }
 
+// roomy gives each worker more slots than there are sessions: one whose jobs come faster than it works, on a machine that is busy,
+// keeps its slot.
+func roomy(c *config) { c.Worker.Concurrency = 16 }
+
 // finals counts the final events so far.
 func (w *world) finals() int {
 	w.t.Helper()
