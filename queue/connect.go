@@ -164,6 +164,9 @@ func (q *Queue) dialOptions() ([]nats.Option, error) {
 				log = log.WithField("subject", fmt.Sprintf("%+q", sub.Subject))
 			}
 			log.Warn("NATS reports an error")
+			if refused := permission(err); refused != nil && o.Refused != nil {
+				o.Refused(refused)
+			}
 		}),
 	}
 	if o.User != "" || o.Password != "" {

@@ -168,9 +168,13 @@ func (q *Queue) newConsumer(ctx context.Context) (have jetstream.ConsumerConfig,
 }
 
 // Attach is for commands that only read or publish: it makes nothing and answers ErrNotSetUp where a stream is missing.
-func (q *Queue) Attach(ctx context.Context) error {
+// A producer names the streams that it may ask for; without names it is all four.
+func (q *Queue) Attach(ctx context.Context, only ...string) error {
 	epoch := q.Epoch()
-	for _, name := range []string{q.names.Jobs, q.names.Events, q.names.Output, q.names.Dead} {
+	if len(only) == 0 {
+		only = []string{q.names.Jobs, q.names.Events, q.names.Output, q.names.Dead}
+	}
+	for _, name := range only {
 		info, err := q.streamInfo(ctx, name)
 		if err != nil {
 			return err

@@ -38,6 +38,20 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
+// PermissionError says that the NATS server keeps this user from publishing or subscribing somewhere.
+type PermissionError struct {
+	Action  string // what the user wanted
+	Subject string // as the server wrote it; its bytes come from a program of this namespace
+}
+
+func (e *PermissionError) Error() string {
+	text := fmt.Sprintf("the NATS user may not %s %+q: give it that permission, or use another user (docs/operations.md lists what each role needs)", e.Action, e.Subject)
+	if e.Action == subscribing && strings.HasPrefix(e.Subject, "_INBOX") {
+		text += "; where a user has an inbox of its own, nats.inbox_prefix names it"
+	}
+	return text
+}
+
 // DifferError says that streams exist but are not as this configuration wants them.
 type DifferError struct {
 	Differences []string // each a sentence that names the stream, what is and what should be

@@ -35,6 +35,10 @@ type Options struct {
 	AckWait   time.Duration // after which an untouched hint is delivered again, 30s
 	Declare   string        // DeclareAuto, or DeclareNever: compare only
 
+	// Refused is told of each permission that this user turns out not to have. The server says so to the connection, not
+	// to the request, which only goes unanswered. It must not block; nil: the log tells.
+	Refused func(*PermissionError)
+
 	Log *logrus.Entry // silent when nil
 
 	window time.Duration // duplicate window of the streams; only tests shorten it

@@ -26,6 +26,9 @@ type app struct {
 	// supervisor ends what this process cannot; nil where it has none.
 	supervisor *supervisor.Client
 
+	// refusal ends what waits for an answer that its NATS user may not have.
+	refusal refusal
+
 	configFile string
 }
 
@@ -36,7 +39,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
+	err := a.refusal.explains(root.ExecuteContext(ctx))
 	if err != nil {
 		a.tell(err)
 	}

@@ -37,9 +37,11 @@ func queueOptions(c *config.Config, name string, log *logrus.Entry) queue.Option
 }
 
 func connectQueue(ctx context.Context, c *config.Config, name string, log *logrus.Entry) (*queue.Queue, error) {
+	o := queueOptions(c, name, log)
+	o.Refused = onRefusal(ctx)
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	q, err := queue.Connect(ctx, queueOptions(c, name, log))
+	q, err := queue.Connect(ctx, o)
 	if is[*queue.UnreachableError](err) {
 		return nil, fmt.Errorf("%w\n  is it running there? --nats-url or nats.url in the configuration says where; `curfew dev` starts one to try", err)
 	}
@@ -65,7 +67,9 @@ func openRecords(ctx context.Context, c *config.Config, q *queue.Queue, declare 
 // fleet is what commands that look or order need: the stream and the records, over one connection.
 type fleet struct {
 	queue   *queue.Queue
-	records *registry.Records
+	records *registry.Records // nil where openRecords opens them when they are needed
+	// openRecords is for a command that may never need them.
+	openRecords func(context.Context) (*registry.Records, error)
 }
 
 //nolint:contextcheck // closing has its own bound, also when the context has ended

@@ -10,9 +10,10 @@ import (
 // errInterrupted is the cause when a signal ends a command.
 var errInterrupted = errors.New("interrupted")
 
-// interruptible ends ctx with errInterrupted at the first signal.
+// interruptible ends ctx with errInterrupted at the first signal, and at once where the NATS user lacks a permission.
 func (a *app) interruptible(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, refusalKey{}, &a.refusal))
+	id := a.refusal.watch(cancel)
 	go func() {
 		select {
 		case <-a.signals:
@@ -20,7 +21,7 @@ func (a *app) interruptible(ctx context.Context) (context.Context, func()) {
 		case <-ctx.Done():
 		}
 	}()
-	return ctx, func() { cancel(nil) }
+	return ctx, func() { a.refusal.leave(id); cancel(nil) }
 }
 
 // commandTime bounds a command that asks servers something and ends.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"curfew/queue"
+	"curfew/registry"
 )
 
 // published is what publish prints of a job.
@@ -81,7 +82,7 @@ func (p *publishing) run(cmd *cobra.Command, given []string) error {
 		return err
 	}
 	defer q.Close()
-	if err := q.Attach(ctx); err != nil {
+	if err := q.Attach(ctx, q.Names().Jobs); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -91,10 +92,9 @@ func (p *publishing) run(cmd *cobra.Command, given []string) error {
 	}
 	if p.wait {
 		stop()
-		f := &fleet{queue: q}
-		if f.records, err = openRecords(cmd.Context(), &c.Config, q, false, p.app.logger(c)); err != nil {
-			return fmt.Errorf("the job was published (`curfew show %s`), but cannot be waited for: %w", done.Session, err)
-		}
+		f := &fleet{queue: q, openRecords: func(ctx context.Context) (*registry.Records, error) {
+			return openRecords(ctx, &c.Config, q, false, p.app.logger(c))
+		}}
 		return p.await(cmd, f, done, began)
 	}
 	return p.tell(cmd, done)

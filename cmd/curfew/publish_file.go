@@ -50,7 +50,7 @@ func (p *publishing) runFile(cmd *cobra.Command, given []string) error {
 		return err
 	}
 	defer q.Close()
-	if err := q.Attach(ctx); err != nil {
+	if err := q.Attach(ctx, q.Names().Jobs); err != nil {
 		return err
 	}
 	for i, job := range jobs {

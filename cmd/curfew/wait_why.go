@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"curfew/queue"
 )
 
 const (
@@ -29,7 +31,10 @@ func (p *publishing) explain(ctx context.Context, cmd *cobra.Command, f *fleet, 
 		if ctx.Err() != nil || isClosed(heard) {
 			return
 		}
-		why, err := f.why(ctx, session)
+		why, err := p.why(ctx, f, session)
+		if is[*queue.PermissionError](err) {
+			return // a producer need not be allowed to look
+		}
 		if err != nil || why == "" || why == said || isClosed(heard) {
 			continue
 		}
@@ -38,10 +43,27 @@ func (p *publishing) explain(ctx context.Context, cmd *cobra.Command, f *fleet, 
 	}
 }
 
-// why says what the session's waiting job waits for.
-func (f *fleet) why(ctx context.Context, session string) (string, error) {
+// why says what the session's waiting job waits for. A *queue.PermissionError ends nothing but this.
+func (p *publishing) why(ctx context.Context, f *fleet, session string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, commandTime, errTimeout)
 	defer cancel()
+	ctx, done := p.app.refusal.optional(ctx)
+	defer done()
+	text, err := f.why(ctx, session)
+	if cause := context.Cause(ctx); is[*queue.PermissionError](cause) {
+		return "", cause
+	}
+	return text, err
+}
+
+func (f *fleet) why(ctx context.Context, session string) (string, error) {
+	if f.records == nil {
+		records, err := f.openRecords(ctx)
+		if err != nil {
+			return "", err
+		}
+		f.records = records
+	}
 	s, err := f.records.Get(ctx, session)
 	if err != nil {
 		return "", err
