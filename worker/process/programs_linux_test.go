@@ -21,7 +21,6 @@ func linuxPrograms() map[string]func(args []string) {
 		"host":       host,
 		"limited":    limited,
 		"moved":      moved,
-		"reused":     reused,
 	}
 }
 
