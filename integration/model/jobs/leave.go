@@ -162,10 +162,12 @@ func (t *turn) mine(job uint8) bool {
 func (t *turn) leave() {
 	hint := t.w.hint
 	holds := hint != 0 && hint != wake && t.mine(hint)
+	// There is one place for a wake: one that was published meanwhile stands for both.
+	holdsWake := hint == wake && t.s.wake.state == inFlight && int(t.s.wake.holder) == t.i
 	switch t.w.at {
 	case stepLeft:
 		t.step(func(n *state, _ *worker) {
-			if hint == wake {
+			if holdsWake {
 				n.wake = message{}
 			} else if holds {
 				n.jobs[hint-1] = message{state: pending}
@@ -186,7 +188,7 @@ func (t *turn) leave() {
 		}, "hands back (hint %d)", hint)
 	case stepNak:
 		t.step(func(n *state, _ *worker) {
-			if hint == wake {
+			if holdsWake {
 				n.wake = message{state: t.w.delay}
 				if t.w.delay == gone {
 					n.wake = message{}

@@ -68,7 +68,7 @@ func mutants() []Case {
 		short(without("the wait for a missing lease", two, "a holder that Redis forgot lives on for its trust window", func(c *Config) { c.MissingWait, c.Loss = false, 1 })),
 		without("the incarnation", two, "a promoted replica knows an older lease of the same token", func(c *Config) { c.TTL, c.Incarnation, c.TakeOldLock, c.Rollback = 3, false, false, 1 }),
 		without("an end to a second release", two, "the first release arrives late, at a lease that goes on", func(c *Config) {
-			c.TTL, c.OneRelease, c.TokenUsedUp, c.KeepAsking, c.TakeOldLock, c.Incarnation = 2, false, false, false, false, false
+			c.TTL, c.OneRelease = 2, false
 			c.Knocks, c.Loss, c.Late = true, 1, 1
 		}),
 		short(without("refusing a token that was released", promises[usedUp], "a late acquire locks a session for nobody", func(c *Config) { c.TTL, c.TokenUsedUp, c.Late = 3, false, 1 })),
