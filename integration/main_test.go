@@ -30,8 +30,11 @@ func sized(short, full int) int {
 
 var allPairs = flag.Bool("pairs", false, "TestPairs runs every traffic under every fault, not a selection: about twenty minutes")
 
-// TestMain is two programs: the agent that workers start (the witness), and the test run.
+// TestMain is several programs: the agent that workers start (the witness), others that scenarios need, and the test run.
 func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		os.Exit(play(role))
+	}
 	if os.Getenv(witnessEnv) != "" {
 		os.Exit(witness())
 	}

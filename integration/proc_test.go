@@ -29,6 +29,7 @@ type command struct {
 	args []string
 	env  []string // nil: nothing
 	dir  string   // where the log goes
+	as   func(*syscall.SysProcAttr)
 }
 
 func (l *laboratory) start(c command) (*proc, error) {
@@ -43,6 +44,9 @@ func (l *laboratory) start(c command) (*proc, error) {
 	p.cmd.Dir = c.dir
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.SysProcAttr = dieWithUs()
+	if c.as != nil {
+		c.as(p.cmd.SysProcAttr)
+	}
 	started := make(chan error, 1)
 	l.spawn <- func() { started <- p.cmd.Start() }
 	if err := <-started; err != nil {

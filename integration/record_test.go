@@ -2,8 +2,10 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
@@ -11,20 +13,27 @@ import (
 type record struct {
 	CreatedAt time.Time `json:"created_at"`
 	Tombstone *struct {
-		Why string `json:"why"`
+		Why       string `json:"why"`
+		Announced bool   `json:"announced"`
 	} `json:"tombstone"`
 	Run *struct {
 		Worker string `json:"worker"`
 	} `json:"run"`
 }
 
+// announced says that the session was ended, and that this was told.
+func (r record) announced() bool { return r.Tombstone != nil && r.Tombstone.Announced }
+
 func (w *world) record(session string) record {
 	w.t.Helper()
 	bucket, err := w.js.KeyValue(w.ctx(), w.stream("SESSIONS"))
 	require.NoError(w.t, err)
-	e, err := bucket.Get(w.ctx(), session)
-	require.NoError(w.t, err)
 	var r record
+	e, err := bucket.Get(w.ctx(), session)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return r
+	}
+	require.NoError(w.t, err)
 	require.NoError(w.t, json.Unmarshal(e.Value(), &r))
 	return r
 }

@@ -17,6 +17,7 @@ type workerOptions struct {
 	env    []string
 	args   []string
 	change func(*config)
+	how    func(*command) // how it is started
 }
 
 func killAt(step string) workerOptions {
@@ -49,6 +50,11 @@ func (w *world) launchBinary(bin, name string, options ...workerOptions) *worker
 	file := filepath.Join(w.dir, name+".yaml")
 	require.NoError(w.t, conf.write(file))
 	c.args = append([]string{"worker", "--config", file}, more...)
+	for _, o := range options {
+		if o.how != nil {
+			o.how(&c)
+		}
+	}
 	p, err := lab.start(c)
 	require.NoError(w.t, err)
 	x := &worker{proc: p}

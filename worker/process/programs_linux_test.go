@@ -21,6 +21,7 @@ func linuxPrograms() map[string]func(args []string) {
 		"host":       host,
 		"limited":    limited,
 		"moved":      moved,
+		"reused":     reused,
 	}
 }
 

@@ -162,6 +162,27 @@ func TestThreadsMayEnd(t *testing.T) {
 	}
 }
 
+// The test above proves nothing unless such an end does kill: here is a subprocess
+// that was made by a thread that then ends.
+//
+//nolint:paralleltest // as above
+func TestThreadsThatEndKill(t *testing.T) {
+	made := make(chan *os.Process)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		p, err := os.StartProcess("/bin/sleep", []string{"sleep", "61"}, &os.ProcAttr{Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}})
+		if err != nil {
+			t.Error(err)
+		}
+		made <- p
+	}()
+	p := <-made
+	require.NotNil(t, p)
+	state, err := p.Wait()
+	require.NoError(t, err)
+	require.Equal(t, "signal: killed", state.String())
+}
+
 func endThreads(n int) {
 	for range n / 10 {
 		var wg sync.WaitGroup

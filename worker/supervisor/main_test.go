@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case roleInit:
 			becomeInit()
+		case roleReuse:
+			reuseNumber()
+			os.Exit(0)
 		case roleSweep:
 			sweepOnce()
 			os.Exit(0)
@@ -47,14 +50,23 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// becomeInit is PID 1 of a fresh PID namespace, in a fresh mount namespace.
-func becomeInit() {
+// mountProc gives PID 1 of a fresh PID namespace, in a fresh mount namespace,
+// its /proc.
+func mountProc() bool {
 	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		fmt.Println("no mount:", err)
-		os.Exit(90)
+		return false
 	}
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		fmt.Println("no /proc:", err)
+		return false
+	}
+	return true
+}
+
+// becomeInit is that PID 1.
+func becomeInit() {
+	if !mountProc() {
 		os.Exit(90)
 	}
 	fmt.Println("failed:", syscall.Exec("/proc/self/exe", []string{os.Args[0], roleMain}, os.Environ()))
