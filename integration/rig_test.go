@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ type rig struct {
 	hired int
 
 	quiet     chan struct{} // closed when the producers shall stop
+	backlog   atomic.Uint64 // messages in the jobs stream, as last seen
 	producers sync.WaitGroup
 
 	noted  sync.Mutex
@@ -45,6 +47,7 @@ func newRig(tb testing.TB, seed uint64, change ...func(*config)) *rig {
 	}
 	r.faults = []span{}
 	r.watchMachine()
+	r.watchBacklog()
 	return r
 }
 
@@ -71,6 +74,44 @@ func (r *rig) watchMachine() {
 			last = time.Now()
 		}
 	}()
+}
+
+// enough is how many unfinished jobs there may be before producers wait: a machine that is busy with other things must not
+// end up with an hour of work.
+const enough = 60
+
+// watchBacklog looks how much is unfinished. While nobody answers it stays as it was.
+func (r *rig) watchBacklog() {
+	ctx := r.ctx()
+	go func() {
+		tick := time.NewTicker(250 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if s, err := r.js.Stream(ctx, r.stream("JOBS")); err == nil {
+				r.backlog.Store(s.CachedInfo().State.Msgs)
+			}
+		}
+	}()
+}
+
+// untilNeeded waits while there is enough to do; false when the producers shall stop.
+func (r *rig) untilNeeded(pause time.Duration) bool {
+	for {
+		select {
+		case <-r.quiet:
+			return false
+		case <-time.After(pause):
+		}
+		if r.backlog.Load() < enough {
+			return true
+		}
+		pause = 100 * time.Millisecond
+	}
 }
 
 func (r *rig) standstills() []standstill {
@@ -159,10 +200,8 @@ func (r *rig) produce(x traffic) {
 					r.noted.Unlock()
 					return
 				}
-				select {
-				case <-r.quiet:
+				if !r.untilNeeded(pause) {
 					return
-				case <-time.After(pause):
 				}
 			}
 		})

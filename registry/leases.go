@@ -98,6 +98,13 @@ func (l *Leases) Count() int {
 	return len(l.live)
 }
 
+// Answers says whether Redis answers now; it asks for 2 s at most.
+func (l *Leases) Answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, l.terms.attempt())
+	defer cancel()
+	return l.redis.Ping(ctx) == nil
+}
+
 // NewToken answers a random token. Every adoption needs its own: two
 // deliveries of one session in one worker are two adoptions.
 func NewToken() string { return uuid.NewString() }

@@ -187,6 +187,8 @@ func (r *Records) watch(ctx context.Context, each func(Snapshot) error, once boo
 			return context.Cause(ctx)
 		case e, ok := <-w.Updates():
 			switch {
+			case !ok && ctx.Err() != nil: // it ends with ctx too
+				return context.Cause(ctx)
 			case !ok:
 				return errors.New("watch the records: the server ended it")
 			case e == nil: // everything that was there has been handed out

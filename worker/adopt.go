@@ -190,6 +190,7 @@ func (a *adoption) refused(ctx context.Context, err error) {
 		held    *registry.HeldError
 		unclean *registry.UncleanError
 		wait    *notYetError
+		away    *registry.UnavailableError
 	)
 	switch {
 	case errors.As(err, &held):
@@ -202,6 +203,11 @@ func (a *adoption) refused(ctx context.Context, err error) {
 		a.hint.nak(wait.wait)
 	case ctx.Err() != nil:
 		a.hint.nak(0)
+	case errors.As(err, &away):
+		// Others may reach the lease store: the job is theirs at once, and this slot takes none before it can.
+		a.log.WithError(err).Warn("the session could not be taken up, its job goes back; this slot rests until the lease store answers")
+		a.hint.nak(spread(100 * time.Millisecond))
+		a.w.untilLeases(ctx)
 	default:
 		a.log.WithError(err).Warn("the session could not be taken up, its job waits")
 		a.w.pause(ctx, time.Second) // hold the slot: the others would fail too

@@ -99,6 +99,19 @@ func (w *Worker) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// untilLeases waits until the lease store answers, for a second at least, or
+// until the worker drains. Without it a worker that is cut off from the store
+// alone would be the quickest of the fleet to ask for each job and the slowest
+// to give it back.
+func (w *Worker) untilLeases(ctx context.Context) {
+	for {
+		w.pause(ctx, time.Second)
+		if w.isDraining() || ctx.Err() != nil || w.leases.Answers(ctx) {
+			return
+		}
+	}
+}
+
 // handle is a slot's life: one hint, from its arrival to its settlement.
 func (w *Worker) handle(ctx context.Context, h *queue.Hint) {
 	w.busy.Add(1)
