@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -126,7 +127,8 @@ func (a *app) deadListCommand() *cobra.Command {
 func printDead(cmd *cobra.Command, rows []deadRow) error {
 	lines := make([][]string, len(rows))
 	for i, r := range rows {
-		lines[i] = []string{r.ID, r.Session, r.Job, r.Reason, fmt.Sprint(r.Attempts), r.Exit, time.Time(r.At).Local().Format(time.DateTime)}
+		job := strings.TrimPrefix(r.Job, r.Session+":") // the session stands beside it
+		lines[i] = []string{r.ID, r.Session, job, r.Reason, fmt.Sprint(r.Attempts), r.Exit, when(time.Time(r.At))}
 	}
 	return table(cmd.OutOrStdout(), []string{"ID", "SESSION", "JOB", "REASON", "ATTEMPTS", "EXIT", "AT"}, lines)
 }
