@@ -28,5 +28,7 @@
 //
 //	CURFEW_TEST_REQUIRE=redis   a missing redis-server fails instead of skipping what needs one (without it, and where
 //	                            nothing has to be killed, an in-process stand-in serves)
+//	                            chromium beside it (redis,chromium): the same for the page's browser
+//	CURFEW_TEST_ARTEFACTS=DIR   where pictures of the page go; without it they go with the test's other files
 //	CURFEW_TEST_KEEP=1          leaves the work folder with logs, journals and stores, and says where
 package integration

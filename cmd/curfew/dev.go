@@ -133,7 +133,7 @@ func devWelcome(c config.Loaded, n *node, data, program string) string {
 		fmt.Fprintf(&b, "       (ports %d and %d, the usual ones, are not both free)\n", usualNATSPort, usualRedisPort)
 	}
 	if n.http != nil {
-		fmt.Fprintf(&b, "HTTP   http://%s/readyz  http://%s/metrics\n", n.http.Addr(), n.http.Addr())
+		fmt.Fprintf(&b, "page   http://%s/\n", n.http.Addr())
 	}
 	fmt.Fprintf(&b, "data   %s\n\nIn another terminal:\n", data)
 	line := program

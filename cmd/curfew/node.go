@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"curfew/cmd/internal/board"
 	"curfew/cmd/internal/config"
 	"curfew/cmd/internal/console"
 	"curfew/queue"
@@ -25,16 +27,18 @@ import (
 
 // node is a worker with its connections and its HTTP server, as `worker`, `dev` and `demo` run it.
 type node struct {
-	id       string
-	queue    *queue.Queue
-	redis    *registry.Redis
-	leases   *registry.Leases
-	records  *registry.Records
-	worker   *worker.Worker
-	http     *console.Server // nil when off
-	counters *console.Counters
-	host     *host // nil before it was claimed
-	log      *logrus.Entry
+	id        string
+	queue     *queue.Queue
+	redis     *registry.Redis
+	leases    *registry.Leases
+	records   *registry.Records
+	worker    *worker.Worker
+	http      *console.Server // nil when off
+	counters  *console.Counters
+	stopPage  func() // set with http
+	pageEnded sync.WaitGroup
+	host      *host // nil before it was claimed
+	log       *logrus.Entry
 }
 
 // pingTime bounds what readiness and metrics ask Redis.
@@ -94,7 +98,9 @@ func (n *node) serve(ctx context.Context, c config.Loaded) error {
 	if c.HTTP.Listen == "" {
 		return nil
 	}
+	page := board.New(n.records, n.queue, n.log)
 	server, err := console.Start(ctx, console.Options{
+		Page:   &console.Page{Namespace: c.Namespace, Worker: n.id, Version: version, View: page.View},
 		Listen: c.HTTP.Listen, Token: c.HTTP.Token, Hosts: c.HTTP.Hosts, Ready: n.ready, Log: n.log,
 		Metrics: console.NewMetrics(console.Sources{
 			NATSUp: n.queue.Up, RedisUp: n.redisUp, Live: n.worker.Live, Slots: n.worker.Slots, More: []prometheus.Collector{n.counters},
@@ -108,6 +114,9 @@ func (n *node) serve(ctx context.Context, c config.Loaded) error {
 		return err
 	}
 	n.http = server
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	n.stopPage = sync.OnceFunc(func() { stop(); n.pageEnded.Wait() })
+	n.pageEnded.Go(func() { page.Run(watching) })
 	n.log.WithField("address", server.Addr()).Debug("HTTP is listening")
 	return nil
 }
@@ -139,6 +148,7 @@ func (n *node) close() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 		defer cancel()
 		n.http.Close(ctx)
+		n.stopPage()
 	}
 	if n.queue != nil {
 		n.queue.Close()

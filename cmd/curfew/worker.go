@@ -50,7 +50,7 @@ func workerFlags(flags *pflag.FlagSet) {
 	bind(flags, "worker-id", "worker.id", "`name` of this worker")
 	bind(flags, "drain-timeout", "worker.drain_timeout", "how long a drain lets runs go on, a `duration`")
 	bind(flags, "on-drain", "worker.on_drain", "what becomes of a job that a drain stopped: `requeue`, ack or dead")
-	bind(flags, "http-listen", "http.listen", "`host:port` of /healthz, /readyz and /metrics, empty for off")
+	bind(flags, "http-listen", "http.listen", "`host:port` of the page, /healthz, /readyz and /metrics, empty for off")
 }
 
 func (a *app) runWorker(ctx context.Context, c config.Loaded) error {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 )
 
 // gate decides which requests are answered.
@@ -36,15 +37,23 @@ func newGate(o Options) (*gate, error) {
 	return g, nil
 }
 
-func (g *gate) guard(next http.Handler) http.Handler {
+// guard lets through what may be answered. form asks a person for the token.
+func (g *gate) guard(next http.Handler, form func(w http.ResponseWriter, wrong bool)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch {
 		case !g.knows(r.Host):
 			say(w, http.StatusMisdirectedRequest, "this server does not answer for that host: name it in http.hosts")
+		case g.wanted && isLogin(r):
+			g.login(w, r, form)
+		case !g.admits(r) && wantsPage(r):
+			form(w, false)
 		case !g.admits(r):
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			say(w, http.StatusUnauthorized, "the token of http.token is wanted: Authorization: Bearer ...")
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			w.Header().Set("Allow", "GET, HEAD")
+			say(w, http.StatusMethodNotAllowed, "nothing can be changed here")
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -71,8 +80,17 @@ func (g *gate) admits(r *http.Request) bool {
 		return true
 	}
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return g.isToken(given) && strings.EqualFold(scheme, "Bearer") || g.hasCookie(r, time.Now())
+}
+
+func (g *gate) isToken(given string) bool {
 	sum := sha256.Sum256([]byte(given))
-	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1 && strings.EqualFold(scheme, "Bearer")
+	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
+}
+
+// isLogin: the one request that is no GET, from the form on our own page.
+func isLogin(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Path == "/login" && http.NewCrossOriginProtection().Check(r) == nil
 }
 
 func loopback(host string) bool {

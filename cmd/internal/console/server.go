@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/sirupsen/logrus"
@@ -23,6 +24,7 @@ type Options struct {
 	Hosts   []string // further host names that requests may ask for
 	Ready   func() error
 	Metrics prometheus.Gatherer
+	Page    *Page // nil: no page at /
 	Log     *logrus.Entry
 }
 
@@ -46,7 +48,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		http: &http.Server{
-			Handler:           g.guard(routes(o)),
+			Handler:           handler(o, g),
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       10 * time.Second,
 			WriteTimeout:      30 * time.Second,
@@ -76,7 +78,25 @@ func (s *Server) Close(ctx context.Context) {
 	<-s.done
 }
 
-func routes(o Options) http.Handler {
+func handler(o Options, g *gate) http.Handler {
+	mux := routes(o)
+	asking := templates()
+	form := func(w http.ResponseWriter, wrong bool) {
+		pageHeader(w.Header())
+		w.WriteHeader(http.StatusUnauthorized)
+		if err := asking.ExecuteTemplate(w, "login", wrong); err != nil {
+			o.Log.WithError(err).Debug("the form for the token was not sent")
+		}
+	}
+	if o.Page != nil {
+		p := newPages(*o.Page, o.Log)
+		mux.Handle("GET /{$}", gzhttp.GzipHandler(p.serve("page")))
+		mux.Handle("GET /live", gzhttp.GzipHandler(p.serve("live")))
+	}
+	return g.guard(mux, form)
+}
+
+func routes(o Options) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		say(w, http.StatusOK, "ok")
