@@ -23,7 +23,7 @@ func TestNATSCluster(t *testing.T) {
 	streams := []string{w.stream("JOBS"), "KV_" + w.stream("SESSIONS")}
 	w.untilWhole(streams...)
 
-	stop := w.steadyTraffic(6, time.Second)
+	stop := w.steadyTraffic(6)
 	w.untilMore(6)
 	faults := []struct {
 		name      string

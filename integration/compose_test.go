@@ -23,7 +23,7 @@ func TestCompose(t *testing.T) {
 	w := p.world()
 
 	w.publish(newSession(), "hello, through the published port")
-	stop := w.steadyTraffic(4, time.Second)
+	stop := w.steadyTraffic(4)
 	w.untilMore(20)
 
 	p.fault("a worker's container is killed", w, func(id string) { p.run("docker", "kill", id) }, func(id string) { p.run("docker", "start", id) })

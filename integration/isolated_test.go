@@ -39,7 +39,7 @@ func TestIsolatedPrimary(t *testing.T) {
 	w.until(patience, func() bool { return ask(old, "SET", "probe", "1") == nil }, "the replica is heard of")
 
 	w.worker("w1")
-	stop := w.steadyTraffic(4, time.Second)
+	stop := w.steadyTraffic(4)
 	w.untilMore(4)
 	var live []*job
 	for range 3 {

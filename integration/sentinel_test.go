@@ -17,7 +17,7 @@ func TestSentinel(t *testing.T) {
 	w := newWorld(t, s, patientLease, roomy, func(c *config) { c.Redis.URL = r.url() })
 	w.worker("w1")
 	w.worker("w2")
-	stop := w.steadyTraffic(6, time.Second)
+	stop := w.steadyTraffic(6)
 	w.untilMore(6)
 
 	turn := func(name string, change func()) {

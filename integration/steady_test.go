@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// steadyTraffic publishes into so many sessions, one job each per pace, until stop, which answers when the last is accepted.
+// steadyTraffic publishes into so many sessions, one job each per second, until stop, which answers when the last is accepted.
 // Each job may be run again, and three workers that die under one bury it.
-func (w *world) steadyTraffic(sessions int, pace time.Duration) (stop func()) {
+func (w *world) steadyTraffic(sessions int) (stop func()) {
 	var producers sync.WaitGroup
 	quiet, failed := make(chan struct{}), make(chan error, sessions)
 	for range sessions {
@@ -25,7 +25,7 @@ func (w *world) steadyTraffic(sessions int, pace time.Duration) (stop func()) {
 				select {
 				case <-quiet:
 					return
-				case <-time.After(pace):
+				case <-time.After(time.Second): // slower than a session works, so that none piles up
 				}
 			}
 		})
