@@ -214,10 +214,10 @@ func (q *Queue) open() (err error) {
 	if least := int64(4 * reserveBytes); q.nc.MaxPayload() < least {
 		return fmt.Errorf("the NATS server's max_payload is %d bytes, Curfew needs %d: raise it in the server's configuration", q.nc.MaxPayload(), least)
 	}
-	if q.events, err = newOutbox(q, "event", 4<<20); err != nil {
+	if q.events, err = newOutbox(q, "event", 4<<20, nil); err != nil {
 		return err
 	}
-	q.output, err = newOutbox(q, "output", 16<<20)
+	q.output, err = newOutbox(q, "output", 16<<20, q.o.OutputLost)
 	return err
 }
 

@@ -25,7 +25,7 @@ func (q *Queue) eventMessage(e Event) (*nats.Msg, error) {
 func (q *Queue) Emit(e Event) {
 	m, err := q.eventMessage(e)
 	if err == nil {
-		err = q.events.put(m)
+		err = q.events.put(false, m)
 	}
 	if err != nil {
 		q.log.WithError(err).WithField("type", e.Type).Warn("event dropped")

@@ -38,6 +38,8 @@ type Options struct {
 	// Refused is told of each permission that this user turns out not to have. The server says so to the connection, not
 	// to the request, which only goes unanswered. It must not block; nil: the log tells.
 	Refused func(*PermissionError)
+	// OutputLost is told of bytes that WriteOutput took and the server did not; nil: nobody. It must return at once.
+	OutputLost func(bytes int)
 
 	Log *logrus.Entry // silent when nil
 

@@ -14,8 +14,9 @@ import (
 // connection, which may block on a slow network, and answers of the server free the room.
 type outbox struct {
 	q     *Queue
-	kind  string // for the log
-	limit int    // bytes in queue and unanswered at most
+	kind  string          // for the log
+	limit int             // bytes in queue and unanswered at most
+	lost  func(bytes int) // told of what was taken and then not stored; nil: nobody. It must return at once
 	js    jetstream.JetStream
 	news  chan struct{} // buffered: one token after queue or shut changed
 	ended chan struct{} // closed by the goroutine
@@ -35,9 +36,9 @@ type outbox struct {
 // perMessage is what a message counts for beyond its body.
 const perMessage = 256
 
-func newOutbox(q *Queue, kind string, limit int) (b *outbox, err error) {
+func newOutbox(q *Queue, kind string, limit int, lost func(bytes int)) (b *outbox, err error) {
 	b = &outbox{
-		q: q, kind: kind, limit: limit,
+		q: q, kind: kind, limit: limit, lost: lost,
 		news: make(chan struct{}, 1), ended: make(chan struct{}), stop: make(chan struct{}),
 	}
 	opts := []jetstream.JetStreamOpt{
@@ -58,16 +59,20 @@ func newOutbox(q *Queue, kind string, limit int) (b *outbox, err error) {
 	return b, nil
 }
 
-func (b *outbox) put(m *nats.Msg) error {
+// put takes all of the messages or none. anyway: also beyond the limit.
+func (b *outbox) put(anyway bool, ms ...*nats.Msg) error {
+	size := 0
+	for _, m := range ms {
+		size += len(m.Data) + perMessage
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	size := len(m.Data) + perMessage
-	if b.shut || b.bytes+size > b.limit {
+	if b.shut || b.bytes+size > b.limit && !anyway {
 		return ErrOutputDropped
 	}
-	b.queue = append(b.queue, m)
+	b.queue = append(b.queue, ms...)
 	b.bytes += size
-	b.put64++
+	b.put64 += uint64(len(ms))
 	token(b.news)
 	return nil
 }
@@ -135,6 +140,9 @@ func (b *outbox) answered(m *nats.Msg, err error) {
 	b.wake()
 	if err == nil {
 		return
+	}
+	if b.lost != nil && m.Header.Get(markHeader) == "" {
+		b.lost(len(m.Data))
 	}
 	b.failed++
 	if time.Since(b.logged) < 10*time.Second {

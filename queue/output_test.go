@@ -52,12 +52,25 @@ func TestOutputNeverBlocks(t *testing.T) {
 	require.Less(t, time.Since(start), 2*time.Second)
 	require.Equal(t, 255, written)
 	require.Equal(t, 45, dropped)
+	mark := Chunk{Session: s, Offset: 1000, Dropped: 45}
+	require.ErrorIs(t, q.WriteOutput(mark, Chunk{Session: s, Offset: 1045, Body: []byte("x")}), ErrOutputDropped, "all or none")
+	require.NoError(t, q.WriteOutput(mark), "a mark alone always has room")
 	n.start(t)
 	require.NoError(t, q.output.settled(ctx))
 	require.NoError(t, q.events.settled(ctx))
-	var offsets []uint64
-	require.NoError(t, q.Output(ctx, s, false, func(c Chunk) error { offsets = append(offsets, c.Offset); return nil }))
+	var offsets, marks []uint64
+	require.NoError(t, q.Output(ctx, s, false, func(c Chunk) error {
+		if c.Dropped > 0 {
+			require.Nil(t, c.Body)
+			require.EqualValues(t, 1000, c.Offset)
+			marks = append(marks, c.Dropped)
+			return nil
+		}
+		offsets = append(offsets, c.Offset)
+		return nil
+	}))
 	require.Len(t, offsets, written)
+	require.Equal(t, []uint64{45}, marks)
 	require.IsIncreasing(t, offsets)
 	require.Len(t, events(t, q, s), 1)
 	require.NoError(t, q.WriteOutput(Chunk{Session: s, Body: []byte("room again")}))

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +49,7 @@ func (a *adoption) runTask(ctx context.Context, t *task, heard *hearing) (ending
 	a.watch(ctx, t, run, heard)
 	reached(stepExit)
 	exit := run.proc.Exit()
+	run.out.close(ctx)
 	e := a.endingOf(ctx, t, run)
 	log.WithField("exit", exit.String()).WithField("intent", string(e.Intent)).Info("run ended")
 	if e.OutOfMemory != "" {
@@ -275,42 +275,3 @@ func (a *adoption) event(kind string, t *task) queue.Event {
 		Attempt: t.key.Attempt, Fence: t.fence, Worker: a.w.cfg.ID, At: a.lease.Now(),
 	}
 }
-
-// output is the sink of one run: it publishes what the agent prints, and lets
-// the agent's reader look at the lines.
-type output struct {
-	a      *adoption
-	t      *task
-	reader agent.Reader
-	last   atomic.Int64 // when something was printed last, unix ns; 0 never
-	lost   atomic.Uint64
-}
-
-func newOutput(a *adoption, t *task) *output {
-	open := (*agent.Agent).Reader
-	if a.w.cfg.reader != nil {
-		open = a.w.cfg.reader
-	}
-	return &output{a: a, t: t, reader: open(t.agent)}
-}
-
-// Chunk publishes bytes; it never waits for the server.
-func (o *output) Chunk(s process.Stream, offset uint64, b []byte) {
-	o.last.Store(time.Now().UnixNano())
-	err := o.a.w.q.WriteOutput(queue.Chunk{
-		Session: o.a.session, Job: o.t.job.ID, Stream: string(s), Fence: o.t.fence, Offset: offset, Body: b,
-	})
-	if err == nil {
-		return
-	}
-	o.a.w.observe.OutputDropped(len(b))
-	if o.lost.Add(uint64(len(b))) == uint64(len(b)) {
-		o.a.log.WithError(err).Warn("output of the agent is being dropped: the stream does not take it")
-	}
-}
-
-// Line lets the agent's reader see a line.
-func (o *output) Line(s process.Stream, b []byte, cut bool) { o.reader.Line(s, b, cut) }
-
-// verdict is final once the process is done.
-func (o *output) verdict() agent.Verdict { return o.reader.Verdict() }

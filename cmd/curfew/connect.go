@@ -36,11 +36,14 @@ func queueOptions(c *config.Config, name string, log *logrus.Entry) queue.Option
 	}
 }
 
-func connectQueue(ctx context.Context, c *config.Config, name string, log *logrus.Entry) (*queue.Queue, error) {
+func connectQueue(ctx context.Context, c *config.Config, name string, log *logrus.Entry, change ...func(*queue.Options)) (*queue.Queue, error) {
 	o := queueOptions(c, name, log)
 	o.Refused = onRefusal(ctx)
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
+	for _, f := range change {
+		f(&o)
+	}
 	q, err := queue.Connect(ctx, o)
 	if is[*queue.UnreachableError](err) {
 		return nil, fmt.Errorf("%w\n  is it running there? --nats-url or nats.url in the configuration says where; `curfew dev` starts one to try", err)

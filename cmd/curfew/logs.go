@@ -18,7 +18,7 @@ func (a *app) logsCommand() *cobra.Command {
 		Use:   "logs UUID",
 		Short: "Print the output of a session's runs",
 		Long: "Prints what the session's subprocesses wrote in the last 24 hours, byte for byte: their standard output to ours,\n" +
-			"their standard error to ours.",
+			"their standard error to ours. What had to be dropped is said on standard error, in its place.",
 		Example: "  curfew logs 5b0c3f52-7a35-4d6b-9c0e-2f4d1f6a8b11\n  curfew logs -f 5b0c3f52-7a35-4d6b-9c0e-2f4d1f6a8b11",
 		Args:    args(1, 1),
 	}
@@ -46,10 +46,14 @@ func (a *app) logsCommand() *cobra.Command {
 			}
 		}
 		found := false
+		gaps := gaps{}
 		err = f.queue.Output(ctx, session, follow, func(chunk queue.Chunk) error {
 			found = true
 			if job != "" && chunk.Job != jobID(session, job) && chunk.Job != job {
 				return nil
+			}
+			if missing := gaps.before(chunk); missing > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "curfew: %d bytes of %s dropped: NATS was away or too slow\n", missing, chunk.Stream)
 			}
 			w := cmd.OutOrStdout()
 			if chunk.Stream == "stderr" {

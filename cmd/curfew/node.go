@@ -73,7 +73,7 @@ func (a *app) startNode(ctx context.Context, c config.Loaded, agents map[string]
 }
 
 func (n *node) connect(ctx context.Context, c *config.Config, wc worker.Config) (err error) {
-	if n.queue, err = connectQueue(ctx, c, "curfew worker "+n.id, n.log); err != nil {
+	if n.queue, err = connectQueue(ctx, c, "curfew worker "+n.id, n.log, func(o *queue.Options) { o.OutputLost = n.counters.OutputDropped }); err != nil {
 		return err
 	}
 	if n.redis, err = connectRedis(ctx, c, n.log); err != nil {
