@@ -23,6 +23,7 @@ type office struct {
 	dir   string
 	nats  *proc
 	nport int
+	hport int // of the worker's HTTP
 	redis *redisServer
 }
 
@@ -43,8 +44,10 @@ func newOffice(tb testing.TB) *office {
 	o.startRedis()
 	agent := "{command: [/bin/sh], env: {pass: [PATH]}, grace: 3s%s}" // the prompt is a script
 	agents := "default: " + fmt.Sprintf(agent, "") + "\n  short: " + fmt.Sprintf(agent, ", max_age: 15s")
-	conf := "session: {sweep_every: 1s}\nretry: {attempts: 1}\nqueue: {busy_delay: 500ms}\nworker: {drain_timeout: 3s, data: %s, run_dir: %s}\nhttp: {listen: \"\"}\nagents:\n  %s\n"
-	require.NoError(tb, os.WriteFile(o.path("curfew.yaml"), fmt.Appendf(nil, conf, o.path("data"), o.path("run"), agents), 0o600))
+	o.hport, err = freePort()
+	require.NoError(tb, err)
+	conf := "session: {sweep_every: 1s}\nretry: {attempts: 1}\nqueue: {busy_delay: 500ms}\nworker: {drain_timeout: 3s, data: %s, run_dir: %s}\nhttp: {listen: %q}\nagents:\n  %s\n"
+	require.NoError(tb, os.WriteFile(o.path("curfew.yaml"), fmt.Appendf(nil, conf, o.path("data"), o.path("run"), hostPort(o.hport), agents), 0o600))
 	return o
 }
 

@@ -45,10 +45,11 @@ func TestPermissions(t *testing.T) {
 	}))
 	require.Contains(t, o.must("viewer", "workers", "ls"), "w1")
 
-	// An operator gives orders.
+	// An operator gives orders. What a worker shows on its page it may read.
 	live := publish("new", "sleep 600")
 	running := func() bool { return strings.Contains(show(live.Session), `"running"`) }
 	require.True(t, poll(patience, running))
+	require.True(t, poll(patience, func() bool { return strings.Contains(get(t, "http://"+hostPort(o.hport)+"/"), live.Session) }), "the page has the session")
 	o.must("operator", "extend", live.Session, "1h")
 	require.Contains(t, o.must("operator", "halt", "--reason", "drill"), "halted")
 	require.True(t, poll(patience, func() bool { return !running() }))
