@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-TIMEOUT      ?= 20m
+TIMEOUT      ?= 40m
 PACKAGES     ?= ./...
 BENCH        ?= .
 BENCHTIME    ?= 3s

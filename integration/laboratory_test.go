@@ -82,7 +82,7 @@ func (l *laboratory) close() {
 		p.signal(killSignal)
 	}
 	for _, p := range l.procs {
-		p.wait(10 * time.Second)
+		p.wait(60 * time.Second)
 	}
 	if os.Getenv("CURFEW_TEST_KEEP") != "" {
 		fmt.Fprintln(os.Stderr, "integration: kept", l.dir)

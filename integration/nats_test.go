@@ -81,7 +81,7 @@ func (s *natsServer) await() error {
 
 func (s *natsServer) kill() {
 	s.proc.signal(killSignal)
-	s.proc.wait(10 * time.Second)
+	s.proc.wait(60 * time.Second)
 }
 
 // awaitService tries until the service answers or its process is gone.

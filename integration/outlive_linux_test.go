@@ -72,7 +72,7 @@ func TestNothingOutlives(t *testing.T) {
 			c.kill(x, inner)
 			w.until(10*time.Second, func() bool { return !slices.ContainsFunc(pids(gone...), lives) }, "nothing is left")
 			t.Logf("%d processes gone %s after this was killed: %s", len(pids(gone...)), time.Since(killed).Round(time.Millisecond), c.name)
-			code, ended := x.wait(10 * time.Second)
+			code, ended := x.wait(60 * time.Second)
 			require.True(t, ended)
 			require.Equal(t, c.code, code)
 			w.until(5*time.Second, func() bool { return !lives(inner) }, "the worker is gone")

@@ -103,6 +103,6 @@ func (p *proc) end(grace time.Duration) (code int, polite bool) {
 		return code, true
 	}
 	p.signal(killSignal)
-	code, _ = p.wait(10 * time.Second)
+	code, _ = p.wait(60 * time.Second)
 	return code, false
 }

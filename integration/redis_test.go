@@ -126,7 +126,7 @@ func (s *redisServer) client() *redis.Client {
 
 func (s *redisServer) kill() {
 	s.proc.signal(killSignal)
-	s.proc.wait(10 * time.Second)
+	s.proc.wait(60 * time.Second)
 }
 
 func (s *redisServer) flush(ctx context.Context) error {

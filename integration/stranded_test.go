@@ -19,7 +19,7 @@ func TestNobodyIsStranded(t *testing.T) {
 	const (
 		sessions, each = 24, 100
 		delay          = 30 * time.Second // of a refused worker
-		bound          = 8 * time.Second
+		bound          = 20 * time.Second
 	)
 	w := newWorld(t, sharedStack(t), patientLease, func(c *config) {
 		c.Queue.BusyDelay, c.Queue.AckWait, c.Log.Level = delay.String(), delay.String(), "info"

@@ -111,7 +111,7 @@ func (w *world) close() {
 		if x.alive() {
 			x.signal(killSignal)
 		}
-		x.wait(10 * time.Second)
+		x.wait(60 * time.Second)
 	}
 	if w.t.Failed() {
 		w.dump()

@@ -30,7 +30,7 @@ func roundTrip(t *testing.T, q *Queue) {
 	require.Equal(t, p.Seq, x.Seq)
 	require.Equal(t, s, x.Session)
 	m := head(t, q, s)
-	ctx := within(t, 5*time.Second)
+	ctx := within(t, 60*time.Second)
 	require.NoError(t, q.Bury(ctx, m, Letter{Job: "1"}, false))
 	require.NoError(t, q.Remove(ctx, m))
 	require.Len(t, letters(t, q, DeadFilter{}), 1)
@@ -53,7 +53,7 @@ func TestUserAndPassword(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, func(o *server.Options) { o.Username, o.Password = "joe", "s3cret" })
 	roundTrip(t, declared(t, n, func(o *Options) { o.User, o.Password = "joe", "s3cret" }))
-	_, err := Connect(within(t, 5*time.Second), Options{URL: n.url(), User: "joe", Password: "wr0ng"})
+	_, err := Connect(within(t, 60*time.Second), Options{URL: n.url(), User: "joe", Password: "wr0ng"})
 	un := (*UnreachableError)(nil)
 	require.ErrorAs(t, err, &un)
 	require.NotContains(t, err.Error(), "wr0ng")
@@ -72,9 +72,9 @@ func TestNKey(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, seed, 0o600))
 	n := startNode(t, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: pub}} })
 	roundTrip(t, declared(t, n, func(o *Options) { o.NKey = file }))
-	_, err = Connect(within(t, 5*time.Second), Options{URL: n.url(), NKey: file + ".missing"})
+	_, err = Connect(within(t, 60*time.Second), Options{URL: n.url(), NKey: file + ".missing"})
 	require.ErrorContains(t, err, "nkey file")
-	_, err = Connect(within(t, 5*time.Second), Options{URL: n.url(), Creds: file + ".missing"})
+	_, err = Connect(within(t, 60*time.Second), Options{URL: n.url(), Creds: file + ".missing"})
 	require.Error(t, err)
 }
 
@@ -97,7 +97,7 @@ func TestTLS(t *testing.T) {
 		}
 	})
 	roundTrip(t, declared(t, n, func(o *Options) { o.TLS = TLS{CA: cert, Cert: cert, Key: key} }))
-	_, err = Connect(within(t, 5*time.Second), Options{URL: n.url()})
+	_, err = Connect(within(t, 60*time.Second), Options{URL: n.url()})
 	require.Error(t, err, "the authority is not known")
 }
 
@@ -123,7 +123,7 @@ func selfSigned(t *testing.T, cert, key string) {
 func TestASmallServerIsRefused(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, func(o *server.Options) { o.MaxPayload = 8 << 10 })
-	_, err := Connect(within(t, 5*time.Second), Options{URL: n.url()})
+	_, err := Connect(within(t, 60*time.Second), Options{URL: n.url()})
 	require.ErrorContains(t, err, "max_payload")
 }
 
@@ -135,11 +135,11 @@ func TestAnAuthErrorDoesNotEndTheConnection(t *testing.T) {
 	n.stop()
 	n.opts.Password = "new"
 	n.start(t)
-	require.Eventually(t, func() bool { return n.s.NumClients() == 0 && q.nc.LastError() != nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return n.s.NumClients() == 0 && q.nc.LastError() != nil }, 60*time.Second, time.Millisecond)
 	require.Never(t, func() bool { return q.Up() || q.nc.IsClosed() }, 700*time.Millisecond, 10*time.Millisecond)
 	n.stop()
 	n.opts.Password = "old"
 	n.start(t)
-	require.Eventually(t, q.Up, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, q.Up, 60*time.Second, 10*time.Millisecond)
 	roundTrip(t, q)
 }

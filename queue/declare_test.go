@@ -41,7 +41,7 @@ func TestDeclareTwiceIsNoChange(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
 	a, b := declared(t, n), connect(t, n)
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	before, err := a.streamInfo(ctx, a.names.Jobs)
 	require.NoError(t, err)
 	epoch := a.Epoch()
@@ -62,7 +62,7 @@ func TestDeclareTwiceIsNoChange(t *testing.T) {
 func TestDeclaredStreamsAreAsMeasured(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	for _, name := range []string{q.names.Jobs, q.names.Events, q.names.Output, q.names.Dead} {
 		info, err := q.streamInfo(ctx, name)
 		require.NoError(t, err)
@@ -90,7 +90,7 @@ func TestDeclareListsDifferencesAndSetupRepairs(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
 	q := connect(t, n, func(o *Options) { o.Backlog, o.AckWait = 7, time.Minute })
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 
 	// Somebody made them otherwise.
 	require.NoError(t, declared(t, n).Attach(ctx))
@@ -137,7 +137,7 @@ func TestDeclareListsDifferencesAndSetupRepairs(t *testing.T) {
 func TestSetupNamesWhatCannotBeChanged(t *testing.T) {
 	t.Parallel()
 	q := connect(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	cfg := q.wantedStreams(terms())[0]
 	cfg.Retention, cfg.MaxMsgsPerSubject = jetstream.LimitsPolicy, 3
 	_, err := q.js.CreateStream(ctx, cfg)
@@ -155,7 +155,7 @@ func TestOtherTermsAreRefusedUntilSetup(t *testing.T) {
 	n := startNode(t)
 	declared(t, n)
 	q := connect(t, n)
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	other := Terms{TTL: 30 * time.Second, Margin: 3 * time.Second}
 	err := q.Declare(ctx, other)
 	te := (*TermsError)(nil)
@@ -185,7 +185,7 @@ func TestAttachAndDeclareNeverMakeNothing(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
 	never := connect(t, n, func(o *Options) { o.Declare = DeclareNever })
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	require.ErrorIs(t, never.Attach(ctx), ErrNotSetUp)
 	require.ErrorIs(t, never.Declare(ctx, terms()), ErrNotSetUp)
 	_, err := never.Hints(ctx)
@@ -205,7 +205,7 @@ func TestAttachAndDeclareNeverMakeNothing(t *testing.T) {
 
 func TestConnectSaysWhereAndHidesSecrets(t *testing.T) {
 	t.Parallel()
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	_, err := Connect(ctx, Options{URL: "nats://joe:hunter2@127.0.0.1:1"})
 	un := (*UnreachableError)(nil)
 	require.ErrorAs(t, err, &un)

@@ -18,9 +18,9 @@ func TestDrainDoesNotWaitForAServerThatIsAway(t *testing.T) {
 		_, err := h.Next(t.Context())
 		ended <- err
 	}()
-	require.Eventually(t, func() bool { return h.Healthy() == nil }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return h.Healthy() == nil }, 60*time.Second, 10*time.Millisecond)
 	n.stop()
-	require.Eventually(t, func() bool { return !q.Up() }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return !q.Up() }, 60*time.Second, 10*time.Millisecond)
 	h.Drain()
 	select {
 	case err := <-ended:

@@ -42,7 +42,7 @@ func TestEventJSON(t *testing.T) {
 func TestAFinalEventAlwaysFits(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t, func(o *server.Options) { o.MaxPayload = 64 << 10 }))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	s := newSession()
 	publish(t, q, NewJob{Session: s})
 	e := Event{Type: "finished", Session: s, Result: &EventResult{Text: strings.Repeat("é\x01", 20<<10)}}
@@ -167,5 +167,5 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	require.Eventually(t, func() bool {
 		info, err := q.streamInfo(t.Context(), q.names.Events)
 		return err == nil && info.State.Consumers == 0
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 60*time.Second, 5*time.Millisecond)
 }

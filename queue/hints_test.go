@@ -30,7 +30,7 @@ func TestHintsDoNotHoard(t *testing.T) {
 		seen[x.Seq] = true
 	}
 	require.Less(t, time.Since(start), 5*time.Second)
-	c, err := q.js.Consumer(within(t, 5*time.Second), q.names.Jobs, q.names.Consumer)
+	c, err := q.js.Consumer(within(t, 60*time.Second), q.names.Jobs, q.names.Consumer)
 	require.NoError(t, err)
 	require.Equal(t, 10, c.CachedInfo().NumAckPending)
 }
@@ -100,7 +100,7 @@ func TestHintAnswers(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := q.Get(t.Context(), p.Seq)
 		return err != nil
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 60*time.Second, 5*time.Millisecond)
 }
 
 func shortly(t *testing.T, d time.Duration) context.Context { t.Helper(); return within(t, d) }
@@ -155,7 +155,7 @@ func TestDrainHandsOutAndEnds(t *testing.T) {
 	require.Eventually(t, func() bool {
 		c, err := q.js.Consumer(t.Context(), q.names.Jobs, q.names.Consumer)
 		return err == nil && c.CachedInfo().NumWaiting == 1
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 60*time.Second, 5*time.Millisecond)
 	h.Drain()
 	h.Drain()
 	require.ErrorIs(t, <-got, ErrDrained)
@@ -188,7 +188,7 @@ func TestDrainLosesNoDelivery(t *testing.T) {
 		require.Eventually(t, func() bool {
 			c, err := q.js.Consumer(ctx, q.names.Jobs, q.names.Consumer)
 			return err == nil && c.CachedInfo().NumWaiting == 1
-		}, 5*time.Second, time.Millisecond)
+		}, 60*time.Second, time.Millisecond)
 		sent := make(chan uint64, 1)
 		go func() {
 			p, err := other.Publish(ctx, NewJob{Session: newSession()})
@@ -248,7 +248,7 @@ func TestHintsHealADeletedConsumer(t *testing.T) {
 			require.Eventually(t, func() bool {
 				c, err := q.js.Consumer(ctx, q.names.Jobs, q.names.Consumer)
 				return err == nil && c.CachedInfo().NumWaiting == 1
-			}, 5*time.Second, 5*time.Millisecond)
+			}, 60*time.Second, 5*time.Millisecond)
 		}
 		require.NoError(t, q.js.DeleteConsumer(ctx, q.names.Jobs, q.names.Consumer))
 		p := publish(t, q, NewJob{Session: newSession()})
@@ -284,7 +284,7 @@ func TestHintsHealADeletedStream(t *testing.T) {
 		got <- x
 	}()
 	require.NoError(t, admin.js.DeleteStream(ctx, q.names.Jobs))
-	require.Eventually(t, func() bool { return q.Identity() != identity }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return q.Identity() != identity }, 60*time.Second, time.Millisecond)
 	p := publish(t, q, NewJob{Session: newSession(), ID: "new"}) // with an id: the new stream may swallow the first try
 	x := <-got
 	require.Equal(t, p.Seq, x.Seq)
@@ -319,7 +319,7 @@ func TestHintsWaitForAnOperatorWhenTheyMayNotDeclare(t *testing.T) {
 	}()
 	identity := q.Identity()
 	require.NoError(t, admin.js.DeleteStream(ctx, q.names.Jobs))
-	require.Eventually(t, func() bool { return h.Healthy() != nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return h.Healthy() != nil }, 60*time.Second, time.Millisecond)
 	_, err := admin.js.Stream(ctx, q.names.Jobs)
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
 	_, err = admin.Setup(ctx, terms())
@@ -351,7 +351,7 @@ func TestHintsSurviveARestart(t *testing.T) {
 		got <- x
 	}()
 	n.stop()
-	require.Eventually(t, func() bool { return h.Healthy() != nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return h.Healthy() != nil }, 60*time.Second, time.Millisecond)
 	require.ErrorIs(t, held.Nak(0), ErrDisconnected)
 	removed := make(chan error, 1)
 	go func() { removed <- q.Remove(ctx, &held.Message) }()
@@ -407,7 +407,7 @@ func TestConsumerDeletedWhileAway(t *testing.T) {
 		n.stop()
 		n.opts.Port = port
 		n.start(t)
-		require.Eventually(t, q.Up, 10*time.Second, time.Millisecond)
+		require.Eventually(t, q.Up, 60*time.Second, time.Millisecond)
 		start := time.Now()
 		p := publish(t, q, NewJob{Session: newSession(), ID: "x"})
 		require.Equal(t, p.Seq, (<-got).Seq)

@@ -121,7 +121,7 @@ func TestPublishedJobComesBackAsGiven(t *testing.T) {
 func TestPublishRefuses(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t), func(o *Options) { o.Backlog = 2 })
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	s := newSession()
 	for name, j := range map[string]NewJob{
 		"session":  {Session: strings.ToUpper(s)},
@@ -151,7 +151,7 @@ func TestPublishRefuses(t *testing.T) {
 func TestFullStreamIsNotAFullBacklog(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	st, err := q.js.Stream(ctx, q.names.Jobs)
 	require.NoError(t, err)
 	cfg := st.CachedInfo().Config
@@ -183,7 +183,7 @@ func TestPublishTriesAgainOnlyWithAnID(t *testing.T) {
 	require.EqualValues(t, 5, p.Seq)
 	require.EqualValues(t, 2, asked.n.Load())
 
-	_, err = q.Publish(within(t, 10*time.Second), NewJob{Session: s})
+	_, err = q.Publish(within(t, 60*time.Second), NewJob{Session: s})
 	require.ErrorContains(t, err, "may have been stored")
 	require.EqualValues(t, 3, asked.n.Load())
 

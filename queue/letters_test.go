@@ -26,17 +26,17 @@ func afterWindow(t *testing.T, q *Queue) {
 		require.Eventually(t, func() bool {
 			again = raw(t, q, q.names.DeadSubject(newSession()), nats.Header{"Nats-Msg-Id": {id}}, "")
 			return again != first
-		}, 5*time.Second, 50*time.Millisecond)
+		}, 60*time.Second, 50*time.Millisecond)
 		require.NoError(t, q.erase(t.Context(), q.names.Dead, first))
 		require.NoError(t, q.erase(t.Context(), q.names.Dead, again))
 		return true
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 60*time.Second, 10*time.Millisecond)
 }
 
 func TestBuryKeepsTheJobAndAddsTheLetter(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	s := newSession()
 	seq := raw(t, q, q.names.JobSubject(s), nats.Header{
 		"Nats-Msg-Id": {"id-1"}, "nats-expected-last-sequence": {"99"}, "Nats-Rollup-X": {"all"},
@@ -114,7 +114,7 @@ func TestEffectsAfterARestore(t *testing.T) {
 func TestBuryOfAJobWithoutASession(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	raw(t, q, "curfew.jobs.NOPE.more", nil, "body")
 	m, err := q.Next(ctx, 0)
 	require.NoError(t, err)
@@ -187,7 +187,7 @@ func TestBuryAndFinalTwiceAreOnce(t *testing.T) {
 func TestBuryAgainLooksOnlySinceTheJob(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	s := newSession()
 	for range 5 {
 		raw(t, q, q.names.DeadSubject(s), nats.Header{"Nats-Msg-Id": {"dead:x:" + newSession()}}, "")
@@ -205,7 +205,7 @@ func TestBuryAgainLooksOnlySinceTheJob(t *testing.T) {
 func TestSeqAt(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	at, err := q.seqAt(ctx, q.names.Dead, time.Now())
 	require.NoError(t, err)
 	require.EqualValues(t, 1, at)
@@ -304,7 +304,7 @@ func TestHeadersThatDoNotFitAreDroppedLargestFirst(t *testing.T) {
 func TestReplayRunsAsNewWithinTheWindow(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	s := newSession()
 	p := publish(t, q, NewJob{Session: s, ID: s + ":1", Agent: "claude", Timeout: time.Minute, Body: []byte("again")})
 	m := head(t, q, s)
@@ -336,7 +336,7 @@ func TestReplayRunsAsNewWithinTheWindow(t *testing.T) {
 func TestReplayTwiceIsOnce(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	s := newSession()
 	publish(t, q, NewJob{Session: s})
 	m := head(t, q, s)
@@ -359,7 +359,7 @@ func TestReplayTwiceIsOnce(t *testing.T) {
 func TestReplayKeepsTheLetterWhenRefused(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t), func(o *Options) { o.Backlog = 1 })
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	s := newSession()
 	publish(t, q, NewJob{Session: s, CreatedAt: time.Now()})
 	m := head(t, q, s)
@@ -381,7 +381,7 @@ func TestReplayKeepsTheLetterWhenRefused(t *testing.T) {
 func TestDeadLettersFilterAndDrop(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	a, b := newSession(), newSession()
 	var middle time.Time
 	for i, c := range []struct{ session, reason string }{{a, "crashed: 5 times"}, {b, "expired"}, {a, "expired"}} {

@@ -76,7 +76,7 @@ func connect(t *testing.T, n *node, change ...func(*Options)) *Queue {
 	for _, f := range change {
 		f(&o)
 	}
-	q, err := Connect(within(t, 10*time.Second), o)
+	q, err := Connect(within(t, 60*time.Second), o)
 	require.NoError(t, err)
 	t.Cleanup(q.Close)
 	return q
@@ -86,7 +86,7 @@ func connect(t *testing.T, n *node, change ...func(*Options)) *Queue {
 func declared(t *testing.T, n *node, change ...func(*Options)) *Queue {
 	t.Helper()
 	q := connect(t, n, change...)
-	require.NoError(t, q.Declare(within(t, 10*time.Second), terms()))
+	require.NoError(t, q.Declare(within(t, 60*time.Second), terms()))
 	return q
 }
 
@@ -94,7 +94,7 @@ func newSession() string { return uuid.NewString() }
 
 func publish(t *testing.T, q *Queue, j NewJob) Published {
 	t.Helper()
-	p, err := q.Publish(within(t, 10*time.Second), j)
+	p, err := q.Publish(within(t, 60*time.Second), j)
 	require.NoError(t, err)
 	return p
 }
@@ -102,14 +102,14 @@ func publish(t *testing.T, q *Queue, j NewJob) Published {
 // raw publishes as any NATS client could and waits until it is stored.
 func raw(t *testing.T, q *Queue, subject string, h nats.Header, body string) uint64 {
 	t.Helper()
-	ack, err := q.js.PublishMsg(within(t, 5*time.Second), &nats.Msg{Subject: subject, Header: h, Data: []byte(body)})
+	ack, err := q.js.PublishMsg(within(t, 60*time.Second), &nats.Msg{Subject: subject, Header: h, Data: []byte(body)})
 	require.NoError(t, err)
 	return ack.Sequence
 }
 
 func hints(t *testing.T, q *Queue) *Hints {
 	t.Helper()
-	h, err := q.Hints(within(t, 5*time.Second))
+	h, err := q.Hints(within(t, 60*time.Second))
 	require.NoError(t, err)
 	return h
 }
@@ -123,14 +123,14 @@ func next(t *testing.T, h *Hints, d time.Duration) *Hint {
 
 func head(t *testing.T, q *Queue, session string) *Message {
 	t.Helper()
-	m, err := q.Head(within(t, 5*time.Second), session, 0)
+	m, err := q.Head(within(t, 60*time.Second), session, 0)
 	require.NoError(t, err)
 	return m
 }
 
 func letters(t *testing.T, q *Queue, f DeadFilter) (all []DeadLetter) {
 	t.Helper()
-	require.NoError(t, q.DeadLetters(within(t, 5*time.Second), f, func(d DeadLetter) error {
+	require.NoError(t, q.DeadLetters(within(t, 60*time.Second), f, func(d DeadLetter) error {
 		all = append(all, d)
 		return nil
 	}))
@@ -161,5 +161,5 @@ type counted struct{ n atomic.Int64 }
 
 func (c *counted) reaches(t *testing.T, n int64) {
 	t.Helper()
-	require.Eventually(t, func() bool { return c.n.Load() >= n }, 10*time.Second, 2*time.Millisecond)
+	require.Eventually(t, func() bool { return c.n.Load() >= n }, 60*time.Second, 2*time.Millisecond)
 }

@@ -11,7 +11,7 @@ import (
 func TestOutputComesBackAsWritten(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	s := newSession()
 	body := []byte("\x00\xff text")
 	want := Chunk{Session: s, Job: "j", Stream: "stderr", Fence: 7, Offset: 99, Body: bytes.Clone(body)}
@@ -36,7 +36,7 @@ func TestOutputNeverBlocks(t *testing.T) {
 	q := declared(t, n)
 	ctx := within(t, 30*time.Second)
 	n.stop()
-	require.Eventually(t, func() bool { return !q.Up() }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !q.Up() }, 60*time.Second, time.Millisecond)
 	s := newSession()
 	start := time.Now()
 	written, dropped := 0, 0

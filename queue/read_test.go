@@ -15,7 +15,7 @@ import (
 func TestHeadGetNextWaiting(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	a, b := newSession(), newSession()
 	_, err := q.Head(ctx, a, 0)
 	require.ErrorIs(t, err, ErrNoMessage)
@@ -62,7 +62,7 @@ func TestHeadGetNextWaiting(t *testing.T) {
 func TestPurgeTakesTheGivenOneToo(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	a, b := newSession(), newSession()
 	for _, s := range []string{a, b, a, a} {
 		publish(t, q, NewJob{Session: s})
@@ -80,7 +80,7 @@ func TestPurgeTakesTheGivenOneToo(t *testing.T) {
 func TestRemove(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, 60*time.Second)
 	s := newSession()
 	publish(t, q, NewJob{Session: s})
 	publish(t, q, NewJob{Session: s})
@@ -106,7 +106,7 @@ func TestRemoveSparesAStranger(t *testing.T) {
 	require.NoError(t, other.js.DeleteStream(ctx, q.names.Jobs))
 	require.NoError(t, other.Declare(ctx, terms()))
 	publish(t, other, NewJob{Session: s, Body: []byte("stranger")})
-	require.Eventually(t, func() bool { return q.Epoch() > epoch }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return q.Epoch() > epoch }, 60*time.Second, time.Millisecond)
 
 	require.NoError(t, q.Remove(ctx, m))
 	now := head(t, q, s)
@@ -161,7 +161,7 @@ func TestUnreadableHeadersDoNotBlockASession(t *testing.T) {
 	n := startNode(t)
 	q := declared(t, n)
 	s := newSession()
-	conn, err := (&net.Dialer{}).DialContext(within(t, 5*time.Second), "tcp", n.s.Addr().String())
+	conn, err := (&net.Dialer{}).DialContext(within(t, 60*time.Second), "tcp", n.s.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
 	block := "NATS/1.0\r\nno colon here\r\nX-Good: yes\r\n"
@@ -180,7 +180,7 @@ func TestUnreadableHeadersDoNotBlockASession(t *testing.T) {
 	require.Equal(t, "body", string(m.Body))
 	_, err = ParseJob(m)
 	require.ErrorContains(t, err, "headers cannot be read")
-	ctx := within(t, 5*time.Second)
+	ctx := within(t, 60*time.Second)
 	require.NoError(t, q.Bury(ctx, m, Letter{Job: "1", Reason: err.Error(), Outcome: "invalid"}, false))
 	require.NoError(t, q.Remove(ctx, m))
 	all := letters(t, q, DeadFilter{Session: s})
@@ -264,7 +264,7 @@ func TestWakesBeyondTheLimitAreFine(t *testing.T) {
 	q := declared(t, startNode(t), func(o *Options) { o.Backlog = 1 })
 	s := newSession()
 	for range 3 {
-		require.NoError(t, q.Wake(within(t, 5*time.Second), s, 4))
+		require.NoError(t, q.Wake(within(t, 60*time.Second), s, 4))
 	}
 	x := next(t, hints(t, q), 5*time.Second)
 	require.True(t, x.Wake)

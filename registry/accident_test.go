@@ -28,7 +28,7 @@ func keepsThrough(t *testing.T, s *server, accident func(l *Leases)) {
 			return true
 		}
 		return lock(t, other, x.Session()) == x.Token()
-	}, 20*time.Second, 10*time.Millisecond)
+	}, 60*time.Second, 10*time.Millisecond)
 	refusedHeld(t, other, a)
 	require.False(t, isClosed(x.Lost()))
 	require.NotContains(t, leaseHash(t, other, x.Session()), "missing_since")

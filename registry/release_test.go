@@ -141,7 +141,7 @@ func duty(t *testing.T, s *server) {
 	require.Eventually(t, func() bool {
 		third, err = l.TakeDuty(ctx, name, time.Minute)
 		return err == nil && third != nil
-	}, 20*time.Second, 10*time.Millisecond)
+	}, 60*time.Second, 10*time.Millisecond)
 	mine, err = second.Renew(ctx)
 	require.NoError(t, err)
 	require.False(t, mine, "another one has it by now")

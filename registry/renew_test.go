@@ -193,7 +193,7 @@ func answerAfterTrust(t *testing.T, s *server) {
 	x.mu.Unlock()
 	require.True(t, x.ask(make(chan struct{})))
 	start := BootNow()
-	require.Eventually(t, func() bool { return x.TrustLeft() <= 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return x.TrustLeft() <= 0 }, 60*time.Second, time.Millisecond)
 	require.False(t, x.answer(start, reply{word: "ours", now: time.Now()}))
 	require.ErrorIs(t, x.Err(), ErrTrustEnded)
 	require.False(t, x.ask(make(chan struct{})))
@@ -213,7 +213,7 @@ func renewedFromStart(t *testing.T, s *server) {
 	}()
 	awaitSignal(t, h.sent)
 	after := BootNow() // it had started by now, however late its answer is taken
-	require.Eventually(t, func() bool { return BootNow().Sub(after) > 50*time.Millisecond }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return BootNow().Sub(after) > 50*time.Millisecond }, 60*time.Second, time.Millisecond)
 	close(h.free)
 	<-round
 	require.GreaterOrEqual(t, x.Deadline(), before.Add(steady.Trust()))

@@ -95,7 +95,7 @@ func startCluster(t *testing.T) *server {
 	require.NoError(t, c.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
 	require.Eventually(t, func() bool {
 		return c.Set(t.Context(), "ready", "1", time.Minute).Err() == nil
-	}, 20*time.Second, 20*time.Millisecond)
+	}, 60*time.Second, 20*time.Millisecond)
 	form := func(addr string) string { return "redis://" + addr + "?addr=" + addr }
 	return &server{addr: addr, url: form(addr), form: form, knowsID: true, stop: kill}
 }

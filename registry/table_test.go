@@ -84,7 +84,7 @@ func TestTable(t *testing.T) {
 		tb.mu.Lock()
 		defer tb.mu.Unlock()
 		return len(tb.bySess) == 1 && len(tb.sessions) == 1
-	}, 10*time.Second, time.Millisecond)
+	}, 60*time.Second, time.Millisecond)
 }
 
 func TestTableStart(t *testing.T) {

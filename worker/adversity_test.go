@@ -43,8 +43,8 @@ func TestReplaceDuringTheGraceOfAStalledRun(t *testing.T) {
 	t.Parallel()
 	w := newBench(t).worker(func(c *Config) {
 		c.Backoff, c.MaxBackoff, c.BusyDelay = time.Hour, time.Hour, time.Minute
-		c.Agents["default"].IdleTimeout = 300 * time.Millisecond
-		c.Agents["default"].Grace = 2 * time.Second
+		c.Agents["default"].IdleTimeout = 3 * time.Second
+		c.Agents["default"].Grace = 8 * time.Second
 	})
 	session := newSession()
 	first := w.publish(t, queue.NewJob{Session: session, Body: []byte("deaf say x sleep 1m")})
@@ -53,7 +53,7 @@ func TestReplaceDuringTheGraceOfAStalledRun(t *testing.T) {
 	require.True(t, ok)
 	stopping, ok := e.Run.(interface{ Intent() (error, time.Time) })
 	require.True(t, ok)
-	require.Eventually(t, func() bool { c, _ := stopping.Intent(); return c != nil }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { c, _ := stopping.Intent(); return c != nil }, 60*time.Second, 5*time.Millisecond)
 	second := w.publish(t, queue.NewJob{Session: session, Conflict: queue.ConflictReplace, Body: []byte("say new")})
 	finals := w.finals(t, session, 2)
 	require.Equal(t, string(Replaced), finals[first].Outcome)
@@ -67,8 +67,8 @@ func TestAWorkerThatRefusesJobsLeavesTheSessionToo(t *testing.T) {
 	for range 10 {
 		w.publish(t, queue.NewJob{Session: session, Body: []byte("exit 127")})
 	}
-	require.Eventually(t, func() bool { return w.Ready() != nil }, 10*time.Second, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return len(w.slots) == 0 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return w.Ready() != nil }, 60*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.slots) == 0 }, 60*time.Second, 10*time.Millisecond)
 	require.Len(t, w.letters(t, session), misconfiguredLimit)
 }
 
@@ -89,7 +89,7 @@ func TestADeletedRecordIsNoRecord(t *testing.T) {
 	first := w.publish(t, queue.NewJob{Session: session, Body: []byte("say a")})
 	require.Equal(t, string(Succeeded), w.finals(t, session, 1)[first].Outcome)
 	w.empty(t)
-	require.Eventually(t, func() bool { return w.leases.Count() == 0 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return w.leases.Count() == 0 }, 60*time.Second, 10*time.Millisecond)
 	js, _ := w.bucket(t)
 	kv, err := js.KeyValue(t.Context(), registry.BucketName("curfew"))
 	require.NoError(t, err)
@@ -112,7 +112,7 @@ func TestARefusedWriteIsTriedAgainSlowly(t *testing.T) {
 	began := time.Now()
 	session := newSession()
 	seq := w.publish(t, queue.NewJob{Session: session, Body: []byte("say a")})
-	require.Eventually(t, func() bool { return time.Since(began) > 1500*time.Millisecond }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return time.Since(began) > 1500*time.Millisecond }, 60*time.Second, 10*time.Millisecond)
 	require.Less(t, w.q.Conn().Stats().OutMsgs-asked, uint64(300))
 	cfg.MaxMsgSize = sane
 	_, err = js.UpdateStream(t.Context(), cfg)
@@ -157,7 +157,7 @@ func TestAStopDuringADrainsGraceHolds(t *testing.T) {
 		said := false
 		require.NoError(t, w.q.Output(t.Context(), session, false, func(queue.Chunk) error { said = true; return nil }))
 		return said
-	}, 10*time.Second, 20*time.Millisecond)
+	}, 60*time.Second, 20*time.Millisecond)
 	w.Drain()
 	_, err := w.records.StopRun(t.Context(), session, "by test")
 	require.NoError(t, err)
@@ -197,7 +197,7 @@ func TestNothingStartsAfterAnExpiryDuringTheLook(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, a.based(head, job).Over(a.now()))
 	curfew := a.based(head, job).Curfew()
-	require.Eventually(t, func() bool { return a.lease.Now().After(curfew) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return a.lease.Now().After(curfew) }, 60*time.Second, 10*time.Millisecond)
 	end, err := a.begun(ctx, head, job, nil)
 	require.NoError(t, err)
 	require.Equal(t, goOn, end, "it looks again")
@@ -223,7 +223,7 @@ func TestAPurgeDoesNotReachIntoANewStream(t *testing.T) {
 	js, _ := w.bucket(t)
 	identity := w.q.Identity()
 	require.NoError(t, js.DeleteStream(ctx, "CURFEW_JOBS"))
-	require.Eventually(t, func() bool { return w.q.Identity() != identity }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return w.q.Identity() != identity }, 60*time.Second, 10*time.Millisecond)
 	var fresh []uint64
 	for range 4 {
 		fresh = append(fresh, w.publish(t, queue.NewJob{Session: session, Body: []byte("new")}))

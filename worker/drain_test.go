@@ -101,7 +101,7 @@ func TestASigtermOfSubprocessAndWorkerAtOnceIsTheDrains(t *testing.T) {
 			require.Eventually(t, func() bool { // it has set its trap
 				e, ok := w.table.BySession(session)
 				return ok && time.Since(e.Started) > 700*time.Millisecond
-			}, 10*time.Second, 10*time.Millisecond)
+			}, 60*time.Second, 10*time.Millisecond)
 			e, ok := w.table.BySession(session)
 			require.True(t, ok)
 			if drainFirst {
@@ -129,7 +129,7 @@ func TestATermedRunDuringALongDrainIsOver(t *testing.T) {
 	w.running(t, session)
 	w.Drain()
 	began := time.Now()
-	require.Eventually(t, func() bool { return time.Since(began) > 2*termAttribution }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return time.Since(began) > 2*termAttribution }, 60*time.Second, 10*time.Millisecond)
 	e, ok := w.table.BySession(session)
 	require.True(t, ok)
 	require.NoError(t, syscall.Kill(e.PID, syscall.SIGTERM))

@@ -176,7 +176,7 @@ func (s *started) finals(t *testing.T, session string, n int) map[uint64]queue.E
 		require.NoError(t, err)
 		require.Equal(t, len(got), count, "a job has two final events")
 		return count >= n
-	}, 20*time.Second, 20*time.Millisecond, "session %s has not got %d final events", session, n)
+	}, 60*time.Second, 20*time.Millisecond, "session %s has not got %d final events", session, n)
 	return got
 }
 
@@ -196,7 +196,7 @@ func (s *started) empty(t *testing.T) {
 		w, err := s.q.Waiting(t.Context())
 		require.NoError(t, err)
 		return len(w) == 0
-	}, 10*time.Second, 20*time.Millisecond, "jobs are still waiting")
+	}, 60*time.Second, 20*time.Millisecond, "jobs are still waiting")
 }
 
 // running waits until a run of the session is live and answers its record.
@@ -211,7 +211,7 @@ func (s *started) running(t *testing.T, session string) registry.Snapshot {
 		snap, err = s.records.Get(t.Context(), session)
 		require.NoError(t, err)
 		return snap.Run != nil
-	}, 10*time.Second, 5*time.Millisecond, "no run of %s is live", session)
+	}, 60*time.Second, 5*time.Millisecond, "no run of %s is live", session)
 	return snap
 }
 

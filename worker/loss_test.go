@@ -38,7 +38,7 @@ func TestRedisForgettingEverythingCostsNoRun(t *testing.T) {
 	w, other := b.worker(nil), b.worker(func(c *Config) { c.ID = "other" })
 	session := newSession()
 	seq := w.publish(t, queue.NewJob{Session: session, Body: []byte("sleep 3s say once")})
-	require.Eventually(t, func() bool { return w.table.Count()+other.table.Count() == 1 }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return w.table.Count()+other.table.Count() == 1 }, 60*time.Second, 5*time.Millisecond)
 	b.redis.FlushAll()
 	waiting := w.publish(t, queue.NewJob{Session: session, Body: []byte("say then")})
 	finals := w.finals(t, session, 2)
@@ -73,7 +73,7 @@ func TestTheSweeperEndsWhatNobodyTakesUp(t *testing.T) {
 		snap, err := w.records.Get(t.Context(), session)
 		require.NoError(t, err)
 		return snap.Tombstone.Announced
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 60*time.Second, 10*time.Millisecond)
 
 	report, err := w.Sweep(t.Context(), true)
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func TestThreeMisconfiguredRunsStopTheWorkerFromTakingMore(t *testing.T) {
 		w.publish(t, queue.NewJob{Session: session, Body: []byte("exit 127")})
 		w.finals(t, session, 1)
 	}
-	require.Eventually(t, func() bool { return w.Ready() != nil }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return w.Ready() != nil }, 60*time.Second, 10*time.Millisecond)
 	require.ErrorContains(t, w.Ready(), `agent "default"`)
 	w.empty(t)
 	w.publish(t, queue.NewJob{Session: newSession()})

@@ -111,7 +111,7 @@ func TestTheWallClockEndsStrictlyAfterFourHours(t *testing.T) {
 			}
 			if runs {
 				// Events that are not final are sent on the side, and may come after one that is.
-				require.Eventually(t, func() bool { return started() == 1 }, 5*time.Second, 10*time.Millisecond)
+				require.Eventually(t, func() bool { return started() == 1 }, 60*time.Second, 10*time.Millisecond)
 				if age < 4*time.Hour-time.Second { // the others are stopped as soon as they run
 					require.Equal(t, string(Succeeded), final.Outcome)
 				}
@@ -217,7 +217,7 @@ func TestReplaceCutsABackoffShort(t *testing.T) {
 		s, err := w.records.Get(t.Context(), session)
 		require.NoError(t, err)
 		return s.State(time.Now()) == registry.StateBackoff
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 60*time.Second, 10*time.Millisecond)
 	replacing := w.publish(t, queue.NewJob{Session: session, Conflict: queue.ConflictReplace, Body: []byte("say new")})
 	finals := w.finals(t, session, 2)
 	require.Equal(t, string(Replaced), finals[crashing].Outcome)

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	demoTime    = 55 * time.Second // of the whole demonstration
-	demoActTime = 20 * time.Second // of one act, far above what it takes
-	demoMaxAge  = 2 * time.Second  // of the sessions that show the curfew
+	demoTime    = 3 * time.Minute // of the whole demonstration
+	demoActTime = time.Minute     // of one act, far above what it takes
+	demoMaxAge  = 2 * time.Second // of the sessions that show the curfew
 	demoGrace   = 500 * time.Millisecond
 )
 

@@ -162,7 +162,7 @@ func (d *demo) never(session string) {
 
 // empties waits until no job of the session is left in the stream: a job is removed just after its final event.
 func (d *demo) empties(ctx context.Context, session string) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
 		waiting, err := d.fleet.queue.Waiting(ctx)

@@ -183,7 +183,7 @@ func TestSweep(t *testing.T) {
 	require.Eventually(t, func() bool {
 		p.good(t, &report, "sweep", "--dry-run")
 		return report["expired"] == 3
-	}, 10*time.Second, 50*time.Millisecond)
+	}, 60*time.Second, 50*time.Millisecond)
 	p.good(t, &report, "sweep")
 	require.Equal(t, map[string]int{"expired": 3, "purged_jobs": 3, "stopped": 0}, report)
 	var letters []map[string]any

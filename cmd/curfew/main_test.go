@@ -83,7 +83,7 @@ func (c *command) wait(t *testing.T) result {
 	t.Helper()
 	select {
 	case <-c.done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(120 * time.Second):
 		require.FailNow(t, "the command does not end", "stdout: %s\nstderr: %s", c.out.String(), c.err.String())
 	}
 	return result{c.code, c.out.String(), c.err.String()}
@@ -94,7 +94,7 @@ func (c *command) says(t *testing.T, text string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		return strings.Contains(c.out.String()+c.err.String(), text)
-	}, 20*time.Second, 5*time.Millisecond, "waiting for %q\nstdout: %s\nstderr: %s", text, &c.out, &c.err)
+	}, 60*time.Second, 5*time.Millisecond, "waiting for %q\nstdout: %s\nstderr: %s", text, &c.out, &c.err)
 }
 
 // place is a stack with the environment that leads commands to it.
@@ -194,7 +194,7 @@ func (p *place) until(t *testing.T, session string, good func(map[string]any) bo
 	require.Eventually(t, func() bool {
 		row = p.row(t, session)
 		return good(row)
-	}, 20*time.Second, 20*time.Millisecond)
+	}, 60*time.Second, 20*time.Millisecond)
 	return row
 }
 

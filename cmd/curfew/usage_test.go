@@ -131,7 +131,7 @@ func TestServersThatAreNotThere(t *testing.T) {
 			require.Equal(t, 4, r.code, r.err)
 			require.Contains(t, r.err, c.want)
 			require.NotContains(t, r.err, "hunter2")
-			require.Less(t, time.Since(began), 10*time.Second)
+			require.Less(t, time.Since(began), 60*time.Second)
 		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // patience is how long a test waits for what should come at once; only a
 // failing one needs it.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // recorder is a Sink that keeps everything and notes overlapping calls.
 type recorder struct {

@@ -68,7 +68,7 @@ func TestHeldOutput(t *testing.T) {
 	require.Contains(t, r.all(), "left\n")
 	took := time.Since(e.At)
 	require.GreaterOrEqual(t, took, readWait)
-	require.Less(t, took, readWait+2*time.Second)
+	require.Less(t, took, readWait+20*time.Second)
 }
 
 // Somebody outside the group fills the output for ever.
@@ -77,7 +77,7 @@ func TestEndlessHolder(t *testing.T) {
 	s := Spec{Path: "/bin/sh", Args: []string{"-c", "setsid yes & echo left; exec sleep 0.2"}, Env: []string{"PATH=/usr/bin:/bin"}, Sink: nothing{}}
 	p := start(t, s)
 	e := end(t, p, nil)
-	require.Less(t, time.Since(e.At), readWait+2*time.Second)
+	require.Less(t, time.Since(e.At), readWait+20*time.Second)
 }
 
 func TestStopByNumber(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const patience = 20 * time.Second // for what takes milliseconds where nothing else runs
+const patience = 60 * time.Second // for what takes milliseconds where nothing else runs
 
 // fixture is a supervisor with its worker.
 type fixture struct {

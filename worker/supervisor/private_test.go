@@ -54,17 +54,17 @@ func TestUnprivileged(t *testing.T) {
 			switch end {
 			case "worker":
 				f.worker.signal(unix.SIGKILL)
-				allGone(t, time.Second, list)
+				allGone(t, 20*time.Second, list)
 				require.Equal(t, 137, f.code())
 			case "supervisor":
 				f.supervisor.signal(unix.SIGKILL)
-				allGone(t, time.Second, list)
+				allGone(t, 20*time.Second, list)
 			case "deadline":
 				f.worker.signal(unix.SIGSTOP)
 				f.worker.signal(unix.SIGCONT)
 				f.tell("renew 0 1")
 				f.tell("renew 1 1")
-				allGone(t, time.Second, list)
+				allGone(t, 20*time.Second, list)
 			}
 		})
 	}
@@ -77,7 +77,7 @@ func TestUnprivilegedBothKilled(t *testing.T) {
 	direct := f.run("a", time.Minute, "sleeper")
 	f.supervisor.signal(unix.SIGKILL)
 	f.worker.signal(unix.SIGKILL)
-	require.True(t, direct.goneWithin(time.Second))
+	require.True(t, direct.goneWithin(20*time.Second))
 }
 
 // The socket and the variable stay with the worker, and a variable that was

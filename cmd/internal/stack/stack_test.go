@@ -94,7 +94,7 @@ func TestTheClockOfRedisRuns(t *testing.T) {
 	require.NoError(t, c.Set(t.Context(), "k", "v", 500*time.Millisecond).Err())
 	require.Eventually(t, func() bool {
 		return errors.Is(c.Get(t.Context(), "k").Err(), redis.Nil)
-	}, 5*time.Second, 5*time.Millisecond, "keys run out by themselves")
+	}, 60*time.Second, 5*time.Millisecond, "keys run out by themselves")
 	require.Greater(t, time.Since(began), 400*time.Millisecond, "and not at once")
 }
 
