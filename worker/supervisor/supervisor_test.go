@@ -126,7 +126,7 @@ func TestFrozenWorker(t *testing.T) {
 	f.await("renewed 0 ")
 	f.worker.signal(unix.SIGSTOP)
 	requireAlive(t, list[0], lease-time.Since(begin)-200*time.Millisecond, "killed before its deadline")
-	allGone(t, lease-time.Since(begin)+200*time.Millisecond, list)
+	allGone(t, lease-time.Since(begin)+10*time.Second, list)
 	t.Log("gone after the deadline:", time.Since(begin)-lease)
 
 	requireAlive(t, f.worker, 50*time.Millisecond, "the worker itself stays")
