@@ -75,6 +75,14 @@ func TestPageLives(t *testing.T) {
 	require.Equal(t, "true", value[string](b, `document.getElementById("pause").getAttribute("aria-pressed")`))
 	b.act(`document.getElementById("pause").click()`)
 
+	// A halt is on top of everything, with its reason as text.
+	w.must("halt", "--reason", "<b>runaway</b> spend")
+	b.until("that the fleet is halted", `document.querySelector('#live .halt')?.textContent.includes("<b>runaway</b> spend")`)
+	b.shoot("page-halted-light", "light", 1200)
+	b.shoot("page-halted-dark", "dark", 1200)
+	w.must("unhalt")
+	b.until("that it is not halted any more", `!document.querySelector('#live .halt')`)
+
 	// The worker goes away and comes back; nobody reloads the page.
 	b.act(`window.marked = true`)
 	w.stop(first)
