@@ -41,20 +41,24 @@ type answer interface{ failure() error }
 // ask sends one request to the JetStream API and waits for its answer, attemptTime at most.
 // nats.go's own calls are not used where its reading of headers, its direct reads or its wrapping of errors lose something.
 func (q *Queue) ask(ctx context.Context, op string, request any, into answer) error {
+	return q.askSubject(ctx, q.api+op, request, into)
+}
+
+func (q *Queue) askSubject(ctx context.Context, subject string, request any, into answer) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
 	var got *nats.Msg
 	err = q.request(ctx, attemptTime, func(ctx context.Context) (err error) {
-		got, err = q.nc.RequestWithContext(ctx, q.api+op, body)
+		got, err = q.nc.RequestWithContext(ctx, subject, body)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(got.Data, into); err != nil {
-		return fmt.Errorf("answer of the JetStream API to %s: %w", op, err)
+		return fmt.Errorf("answer of the server to %s: %w", subject, err)
 	}
 	return into.failure()
 }

@@ -110,11 +110,12 @@ func hosts(list string) (string, error) {
 	return strings.Join(out, ","), nil
 }
 
-func (q *Queue) dial(ctx context.Context) error {
+func (q *Queue) dial(ctx context.Context, more ...nats.Option) error {
 	opts, err := q.dialOptions()
 	if err != nil {
 		return err
 	}
+	opts = append(opts, more...)
 	type dialled struct {
 		nc  *nats.Conn
 		err error
@@ -200,7 +201,8 @@ func reconnectDelay(attempts int) time.Duration {
 	return d + rand.N(d/2+1) //nolint:gosec // jitter, not a secret
 }
 
-func (q *Queue) open() (err error) {
+// speakJetStream chooses the subjects of the JetStream API.
+func (q *Queue) speakJetStream() (err error) {
 	q.api = "$JS.API."
 	if q.o.Domain == "" {
 		q.js, err = jetstream.New(q.nc)
@@ -211,7 +213,14 @@ func (q *Queue) open() (err error) {
 	if err != nil {
 		return fmt.Errorf("opening JetStream: %w", err)
 	}
-	if least := int64(4 * reserveBytes); q.nc.MaxPayload() < least {
+	return nil
+}
+
+func (q *Queue) open() (err error) {
+	if err := q.speakJetStream(); err != nil {
+		return err
+	}
+	if least := int64(LeastPayload); q.nc.MaxPayload() < least {
 		return fmt.Errorf("the NATS server's max_payload is %d bytes, Curfew needs %d: raise it in the server's configuration", q.nc.MaxPayload(), least)
 	}
 	if q.events, err = newOutbox(q, "event", 4<<20, nil); err != nil {

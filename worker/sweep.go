@@ -40,7 +40,7 @@ func (w *Worker) Sweep(ctx context.Context, dryRun bool) (SweepReport, error) {
 	looking, end := w.brake.whileReleased(ctx)
 	defer end()
 	report, err := s.round(looking, ctx)
-	if err == nil && ctx.Err() == nil && looking.Err() != nil {
+	if ctx.Err() == nil && looking.Err() != nil {
 		err = ErrHalted
 	}
 	return report, err

@@ -21,8 +21,11 @@ const (
 	// What a session costs in units of a waiting job: its lease, two writes of its
 	// record and its own event come to about two more jobs.
 	sweepCost = 3
+	// walksPerSecond is how many messages of the stream are looked at.
+	walksPerSecond = 10_000
+	walkBatch      = 64
 	// sweepHands is how many sessions are being ended at once.
-	sweepHands = 4
+	sweepHands = 2
 	// sweepAhead bounds the sessions found and not ended yet.
 	sweepAhead = 1024
 )
@@ -31,10 +34,11 @@ const (
 // found from round to round, so that a round looks only at what is new: it
 // follows the changed records, and walks on through the stream from where it was.
 type sweeper struct {
-	w    *Worker
-	now  func() time.Time // decides what is looked at, not what is ended
-	pace *rate.Limiter
-	dues *dues
+	w     *Worker
+	now   func() time.Time // decides what is looked at, not what is ended
+	pace  *rate.Limiter
+	walks *rate.Limiter
+	dues  *dues
 	// records is how far the records were followed.
 	records registry.Cursor
 	// deleted are sessions whose record was taken away: they are as old as their jobs.
@@ -51,7 +55,7 @@ type sweeper struct {
 func (w *Worker) newSweeper() *sweeper {
 	return &sweeper{
 		w: w, now: time.Now, dues: newDues(),
-		pace: rate.NewLimiter(sweepsPerSecond*sweepCost, 4*sweepCost),
+		pace: rate.NewLimiter(sweepsPerSecond*sweepCost, sweepCost), walks: rate.NewLimiter(walksPerSecond, walkBatch),
 	}
 }
 
@@ -149,7 +153,6 @@ func (s *sweeper) forget() {
 // too young to belong to an expired session, and notes the sessions without a
 // record: they are as old as their first job. It calls found now and then.
 func (s *sweeper) walk(ctx context.Context, now time.Time, found func()) error {
-	const batch = 256
 	cutoff := now.Add(-s.w.shortestAge())
 	for n := 1; ; n++ {
 		m, err := s.w.q.Next(ctx, s.walked+1)
@@ -171,8 +174,11 @@ func (s *sweeper) walk(ctx context.Context, now time.Time, found func()) error {
 		if m.Session != "" && !s.dues.has(m.Session) {
 			s.dues.set(m.Session, s.w.unseenCurfew(m))
 		}
-		if n%batch == 0 {
+		if n%walkBatch == 0 {
 			found()
+			if err := s.walks.WaitN(ctx, walkBatch); err != nil {
+				return fmt.Errorf("sweep the stream: %w", err)
+			}
 		}
 	}
 }

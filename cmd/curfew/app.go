@@ -93,7 +93,7 @@ func (a *app) root() *cobra.Command {
 		a.publishCommand(),
 		a.sessionsCommand(), a.showCommand(), a.logsCommand(),
 		a.haltCommand(), a.unhaltCommand(), a.workersCommand(),
-		a.stopCommand(), a.cancelCommand(), a.extendCommand(), a.deadCommand(), a.sweepCommand(), a.setupCommand(),
+		a.stopCommand(), a.cancelCommand(), a.extendCommand(), a.deadCommand(), a.sweepCommand(), a.setupCommand(), a.doctorCommand(),
 		a.configCommand(), a.versionCommand(),
 	)
 	a.completions(root)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+
+	"curfew/cmd/internal/doctor"
 )
 
 // TestEveryJSON runs each command that has -o json and looks for the fields that programs rely on. A command without a
@@ -58,6 +60,7 @@ func TestEveryJSON(t *testing.T) {
 		{"halt --reason test", halt},
 		{"halt", halt},
 		{"unhalt", halt},
+		{"doctor --accept " + strings.Join(doctor.Names(), ","), "ok checks"},
 		{"version", "version"},
 	} {
 		words := strings.Fields(c.line)
