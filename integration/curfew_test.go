@@ -63,7 +63,7 @@ func TestExpiresLive(t *testing.T) {
 	}
 	w.until(patience, func() bool { return w.rest().clean() }, "the subjects are purged")
 	for _, s := range []string{polite, stubborn} {
-		require.Len(t, w.sessionEvents(s, "expired"), 1, "one event for the session")
+		require.Len(t, w.expiries(s), 1, "one event for the session")
 		w.publish(s, "later", forAgent("short"), neverRuns("expired"))
 		w.publish(s, "and later", neverRuns("expired"))
 	}

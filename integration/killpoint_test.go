@@ -143,7 +143,7 @@ func TestKilledWhileEnding(t *testing.T) {
 			w.worker("w2")
 			w.publish(session, "later", neverRuns("expired"))
 			w.finish()
-			require.Len(t, w.sessionEvents(session, "expired"), 1)
+			require.Len(t, w.expiries(session), 1)
 		})
 	}
 }

@@ -38,12 +38,12 @@ func (w *world) record(session string) record {
 	return r
 }
 
-// sessionEvents are events of one type that are about the session and no job.
-func (w *world) sessionEvents(session, kind string) []event {
+// expiries are the events that say of the session itself, and of no job, that it has expired.
+func (w *world) expiries(session string) []event {
 	w.t.Helper()
 	var out []event
 	for _, e := range w.readEvents() {
-		if e.Type == kind && e.Session == session && e.Job == "" {
+		if e.Type == "expired" && e.Session == session && e.Job == "" {
 			out = append(out, e)
 		}
 	}

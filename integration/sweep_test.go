@@ -89,7 +89,7 @@ func TestASweepIsKilledAnywhere(t *testing.T) {
 				require.Equal(t, swept{Expired: 2, PurgedJobs: 2 * jobs}, total)
 			}
 			for _, session := range []string{known, unseen} {
-				events := w.sessionEvents(session, "expired")
+				events := w.expiries(session)
 				require.Len(t, events, 1)
 				require.EqualValues(t, jobs, events[0].Purged, "%s", events[0])
 			}
@@ -124,7 +124,7 @@ func TestASweepLeavesLiveRunsToTheirHolder(t *testing.T) {
 	require.Zero(t, round.Expired, "its holder ends it")
 	w.untilFinal(live, waits)
 	w.finish()
-	require.Len(t, w.sessionEvents(session, "expired"), 1)
+	require.Len(t, w.expiries(session), 1)
 }
 
 // backdate makes a session that is in use five hours old, as nobody does but time.
