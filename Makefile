@@ -22,7 +22,7 @@ LINT          = $(shell golangci-lint version 2>/dev/null | grep -q 'version $(G
 # Tests build programs too; a checkout that git refuses to read (another owner) must not stop them.
 test bench soak chaos pairs compose-test cluster-test: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test soak chaos pairs compose-test cluster-test model lint bench compose-check
+.PHONY: help build test soak chaos pairs compose-test cluster-test model lint bench vm-test compose-check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ lint: ## go vet for Linux and macOS, and golangci-lint with the rules of .golang
 
 bench: ## how fast jobs go through: see docs/benchmarks.md
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout $(TIMEOUT) ./integration
+
+vm-test: ## what needs a kernel of its own, in a virtual machine: limits of a run by cgroup v2 controllers, as root and as an ordinary user
+	.ci/vm-test
 
 compose-check: ## is docker-compose.yml well formed, and does nats-server take compose.nats.conf?
 	$(COMPOSE) config >/dev/null

@@ -25,6 +25,9 @@ const childVar = "PROCESS_TEST_CHILD"
 const raceFast = "GORACE=atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
+	if os.Getpid() == 1 && os.Getenv(machineVar) != "" {
+		bootMachine()
+	}
 	if name := os.Getenv(childVar); name != "" {
 		all := programs()
 		maps.Copy(all, linuxPrograms())

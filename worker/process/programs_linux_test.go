@@ -22,6 +22,8 @@ func linuxPrograms() map[string]func(args []string) {
 		"limited":    limited,
 		"moved":      moved,
 		"reused":     reused,
+		"eat":        eat,
+		"humble":     humble,
 	}
 }
 
