@@ -15,6 +15,7 @@ import (
 var (
 	chaosFor  = flag.Duration("chaos", 12*time.Second, "how long TestChaos disturbs")
 	chaosSeed = flag.Uint64("chaos.seed", 0, "which disturbances TestChaos chooses; 0: others each time")
+	chaosOnly = flag.String("chaos.only", "", "TestChaos takes only faults whose name holds this")
 	chaosKeep = flag.String("chaos.keep", "", "where TestChaos leaves what it saw when a promise broke; default: a folder named after the seed beside this machine's temporary files")
 )
 
@@ -84,7 +85,7 @@ func inTurns(x traffic) traffic {
 // chaosFaults are those that lose nothing and leave time for others. Leases are short here, so each may cost a run.
 func chaosFaults(span time.Duration) (out []fault) {
 	for _, f := range faults {
-		if f.excuse.Lost || f.hold > span/8 {
+		if f.excuse.Lost || f.hold > span/8 || !strings.Contains(f.name, *chaosOnly) {
 			continue
 		}
 		f.excuse.Rerun = true

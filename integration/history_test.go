@@ -152,9 +152,10 @@ func (w *world) lettersOf(j *job) []letter {
 
 // rest is what is left on the servers.
 type rest struct {
-	Messages   uint64 // in the jobs stream
-	Pending    uint64 // not delivered yet, all consumers
-	AckPending int    // delivered, neither acknowledged nor delivered again
+	Messages   uint64   // in the jobs stream
+	Left       []string // the first of them, where they are few
+	Pending    uint64   // not delivered yet, all consumers
+	AckPending int      // delivered, neither acknowledged nor delivered again
 	Locks      []string
 	Wrong      []string // what cannot be read, or is not as promised
 }
@@ -181,6 +182,14 @@ func (w *world) rest() rest {
 		return wrong(err)
 	}
 	r.Messages = info.State.Msgs
+	for seq := info.State.FirstSeq; seq <= info.State.LastSeq && len(r.Left) < 5 && r.Messages > 0 && r.Messages < 5; {
+		m, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(">"))
+		if err != nil {
+			break
+		}
+		r.Left = append(r.Left, fmt.Sprintf("%d on %s of %s", m.Sequence, m.Subject, m.Time.Format("15:04:05.000")))
+		seq = m.Sequence + 1
+	}
 	consumers, n := s.ListConsumers(ctx), 0
 	for c := range consumers.Info() {
 		n++

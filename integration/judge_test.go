@@ -269,7 +269,7 @@ func lettersMatch(h history) []string {
 func endsClean(h history) []string {
 	out := slices.Clone(h.Rest.Wrong)
 	if h.Rest.Messages > 0 {
-		out = append(out, fmt.Sprintf("%d messages in the jobs stream", h.Rest.Messages))
+		out = append(out, fmt.Sprintf("%d messages in the jobs stream: %v", h.Rest.Messages, h.Rest.Left))
 	}
 	if h.Rest.Pending > 0 || h.Rest.AckPending > 0 {
 		out = append(out, fmt.Sprintf("consumer: %d pending, %d unacknowledged", h.Rest.Pending, h.Rest.AckPending))
