@@ -13,6 +13,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// wholeProgram is a job through the program itself: worker and supervisor move
+// into a leaf, the run gets its limits, and its end is told by its reason.
+const wholeProgram = `set -e
+cat >curfew.yaml <<END
+worker: {run_dir: $HOME/run, drain_timeout: 1s}
+retry: {attempts: 1}
+agents:
+  default:
+    command: [/process.test, "200"]
+    env: {set: {PROCESS_TEST_CHILD: eat}}
+    limits: {memory_max: 64MiB, pids_max: 60}
+END
+IFS=: read -r id controllers path </proc/self/cgroup
+own=/sys/fs/cgroup$path
+mkdir "$own/shell" "$own/unit"
+echo $$ >"$own/shell/cgroup.procs"
+echo "+memory +pids" >"$own/cgroup.subtree_control"
+sh -c 'echo $$ >"$0/unit/cgroup.procs"; exec /curfew dev --config curfew.yaml --data "$HOME/dev"' "$own" >log 2>&1 &
+n=0
+until grep -q "worker ready" log; do
+	n=$((n+1)); [ $n -lt 600 ] || { cat log; exit 1; }
+	sleep 0.2
+done
+/curfew publish new x --wait --config curfew.yaml >said 2>&1 || code=$?
+cat said
+cat /proc/$!/cgroup
+grep -q "out of memory: memory_max 64MiB" said && grep -q /curfew-worker /proc/$!/cgroup && [ "$code" = 10 ] || { cat log; exit 1; }
+kill $!
+wait $! || { cat log; exit 1; }
+`
+
 // bootMachine is the first process of a virtual machine (see .ci/vm-test), whose
 // kernel has the cgroup v2 controllers that a container's has not. It mounts
 // what a system has, makes a cgroup for root and one that is delegated to an
@@ -24,12 +55,13 @@ func bootMachine() {
 		name string
 		id   int
 	}{{"root", 0}, {"ordinary", 1000}} {
-		for _, part := range []struct{ program, tests string }{
+		for _, part := range []struct{ program, argument string }{
+			{"/bin/sh", wholeProgram},
 			{"/process.test", "^(TestMemoryMax|TestMemoryMaxOfATool|TestOutOfMemoryAround|TestPidsMax|TestChainInLimits|TestOOMScoreOfAnOrdinaryUser|" +
 				"TestCollectByCgroup|TestCollectNestedCgroups|TestLeaf|TestConfined|TestNoNewPrivs|TestCredential|TestLimits)$"},
 			{"/supervisor.test", "^(TestWorkerKilled|TestWorkerKilledWithAChain|TestSupervisorKilled|TestBothKilled|TestFrozenWorker)$"},
 		} {
-			err := testsOfMachine(user.name, user.id, part.program, part.tests)
+			err := testsOfMachine(user.name, user.id, part.program, part.argument)
 			fmt.Printf("machine: %s of %s: %v\n", part.program, user.name, err)
 			if err != nil {
 				failed = err
@@ -60,6 +92,9 @@ func prepareMachine() error {
 		}
 	}
 	if err := control("/sys/fs/cgroup", "cgroup.subtree_control", "+memory +pids"); err != nil {
+		return err
+	}
+	if err := loopbackUp(); err != nil {
 		return err
 	}
 	return swapOn("/brd.ko", 256*mega)
@@ -102,10 +137,35 @@ func swapOn(module string, size int) error {
 	return nil
 }
 
-// testsOfMachine runs tests in a new cgroup, which belongs to the user.
-func testsOfMachine(name string, uid int, program, tests string) error {
+// loopbackUp is for the servers that come with the program.
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
+		return fmt.Errorf("loopback: %w", err)
+	}
+	return nil
+}
+
+// testsOfMachine runs tests, or a script, in a new cgroup, which belongs to the user.
+func testsOfMachine(name string, uid int, program, argument string) error {
 	own := filepath.Join("/sys/fs/cgroup", name+"-"+filepath.Base(program))
 	home := filepath.Join("/tmp", name+"-"+filepath.Base(program))
+	argv := []string{program, "-test.v", "-test.timeout", "30m", "-test.run", argument}
+	env := []string{"PATH=/usr/bin:/bin", "HOME=" + home, "USER=" + name}
+	if program == "/bin/sh" {
+		argv = []string{program, "-c", argument}
+	} else {
+		env = append(env, controllersVar+"=yes")
+	}
 	for _, dir := range []string{own, home} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
@@ -124,9 +184,9 @@ func testsOfMachine(name string, uid int, program, tests string) error {
 		return err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	pid, err := syscall.ForkExec(program, []string{program, "-test.v", "-test.timeout", "30m", "-test.run", tests}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
 		Dir: home, Files: []uintptr{0, 1, 2},
-		Env: []string{"PATH=/usr/bin:/bin", "HOME=" + home, "TMPDIR=" + home, "USER=" + name, controllersVar + "=yes"},
+		Env: append(env, "TMPDIR="+home),
 		Sys: &syscall.SysProcAttr{
 			UseCgroupFD: true, CgroupFD: fd, Setsid: true,
 			Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}, //nolint:gosec // not negative
