@@ -140,14 +140,15 @@ func (o *office) must(role string, args ...string) string {
 	return a.stdout
 }
 
-// worker starts a worker in the worker's name and waits until it pulls.
+// worker starts a worker in the worker's name and waits until it pulls. Its id is its own on this host: workers end what dead
+// ones of their names have left.
 func (o *office) worker(name string) *proc {
 	o.t.Helper()
 	bin, err := lab.curfewTest()
 	require.NoError(o.t, err)
 	p, err := lab.start(command{
 		name: name, path: bin, dir: o.dir, env: o.env("worker"),
-		args: []string{"worker", "--config", o.path("curfew.yaml"), "--worker-id", name, "--log-format", "json"},
+		args: []string{"worker", "--config", o.path("curfew.yaml"), "--worker-id", filepath.Base(o.dir) + "-" + name, "--log-format", "json"},
 	})
 	require.NoError(o.t, err)
 	o.t.Cleanup(func() { p.end(patience) })

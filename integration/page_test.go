@@ -21,7 +21,8 @@ func TestPageLives(t *testing.T) {
 		c.Worker.Concurrency = 3
 		c.Worker.DrainTimeout = "1s"
 	})
-	named := func(id string) workerOptions { return workerOptions{args: []string{"--worker-id", id}} }
+	// Its own on this host: workers end what dead ones of their names have left.
+	named := func(name string) workerOptions { return workerOptions{args: []string{"--worker-id", w.ns + "-" + name}} }
 	first := w.worker("w1", named("w1"))
 	gate, gates := w.gate("one"), w.gate("others")
 	live := w.publish(newSession(), script("await "+gate))
@@ -36,7 +37,7 @@ func TestPageLives(t *testing.T) {
 	for _, j := range []*job{live, old, oldest} {
 		b.until("a running session", row(j.Session, " .state")+`?.textContent == "running"`)
 	}
-	require.Equal(t, "w1", value[string](b, row(live.Session, ` [data-label="Worker"]`)+".textContent"))
+	require.Equal(t, w.ns+"-w1", value[string](b, row(live.Session, ` [data-label="Worker"]`)+".textContent"))
 	require.Equal(t, []string{oldest.Session, old.Session, live.Session},
 		value[[]string](b, `[...document.querySelectorAll('#session-rows tbody tr')].map(r => r.dataset.key)`), "the nearest curfew first")
 

@@ -43,21 +43,21 @@ func TestSweepAtStart(t *testing.T) {
 				})
 				return x
 			}
-			neighbour, doomed := begin("neighbour"), begin("doomed")
+			neighbour, doomed := begin(w.ns+"-neighbour"), begin(w.ns+"-doomed")
 			inner := doomed.inner()
 			doomed.signal(syscall.SIGSTOP) // neither may clear up behind the other
 			require.NoError(t, syscall.Kill(inner, syscall.SIGKILL))
 			doomed.signal(killSignal)
 			_, ended := doomed.wait(patience)
 			require.True(t, ended)
-			w.until(patience, func() bool { return !slices.ContainsFunc(of("doomed", "agent"), lives) }, "the runs died with their worker")
-			left := of("doomed", "tool")
+			w.until(patience, func() bool { return !slices.ContainsFunc(of(w.ns+"-doomed", "agent"), lives) }, "the runs died with their worker")
+			left := of(w.ns+"-doomed", "tool")
 			require.True(t, slices.ContainsFunc(left, lives), "something is left to be swept")
 
-			next := w.worker("next", cgroups(cgroup), workerOptions{args: []string{"--worker-id", "next"}})
+			next := w.worker("next", cgroups(cgroup), workerOptions{args: []string{"--worker-id", w.ns + "-next"}})
 			w.until(patience, func() bool { return !slices.ContainsFunc(left, lives) }, "the next worker ended what was left")
 			require.Contains(t, next.output(), "swept what dead workers left on this host")
-			for _, pid := range append(of("neighbour", "agent"), of("neighbour", "tool")...) {
+			for _, pid := range append(of(w.ns+"-neighbour", "agent"), of(w.ns+"-neighbour", "tool")...) {
 				require.True(t, lives(pid), "something of a worker that lives was ended")
 			}
 			require.True(t, neighbour.alive())
