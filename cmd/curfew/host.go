@@ -77,10 +77,13 @@ func cgroupOptions(wc *worker.Config) process.CgroupOptions {
 	return o
 }
 
-// limitable refuses limits that somebody counts on and this host cannot keep, for want of any cgroup or of a controller.
+// limitable refuses limits that somebody counts on and this host cannot keep, for want of rights, of any cgroup, or of a controller.
 func limitable(wc *worker.Config, noCgroups error) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(wc.Agents)) {
+		if err := wc.Agents[name].Limits.Settable(); err != nil {
+			errs = append(errs, &agent.LimitError{Agent: name, Err: err})
+		}
 		if err := wc.Cgroups.Check(wc.Agents[name].Limits); err != nil {
 			if l, ok := errors.AsType[*process.LimitError](err); ok && noCgroups != nil {
 				l.Cause = noCgroups

@@ -53,7 +53,7 @@ func (a *Agent) checkLimits(bad report) {
 // LimitError is a limit that this host cannot keep.
 type LimitError struct {
 	Agent string
-	Err   error // a *process.LimitError
+	Err   error // a *process.LimitError for one that takes a cgroup
 }
 
 func (e *LimitError) Error() string { return fmt.Sprintf("agents.%s.limits: %v", e.Agent, e.Err) }

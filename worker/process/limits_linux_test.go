@@ -62,6 +62,9 @@ func TestCredential(t *testing.T) {
 	require.Equal(t, "65534 65534 65534 65534", statusOf(t, p.PID(), "Uid"))
 	require.Equal(t, "65533 65533 65533 65533", statusOf(t, p.PID(), "Gid"))
 	require.Equal(t, "65532", statusOf(t, p.PID(), "Groups"))
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.PID()))
+	require.NoError(t, err)
+	require.Regexp(t, `Max core file size +0 `, string(limits), "also where nobody may set it from outside")
 }
 
 // Its processes are found all the same, and it still dies with the worker's thread.
@@ -78,6 +81,45 @@ func TestCollectCredential(t *testing.T) {
 	e := end(t, start(t, s), nil)
 	require.GreaterOrEqual(t, e.Leftovers, 4)
 	require.Zero(t, e.Alive)
+}
+
+// What the worker may not set is told before the first run.
+func TestSettable(t *testing.T) {
+	t.Parallel()
+	const all = ^uint64(0)
+	other := &Credential{UID: 54321, GID: 54321}
+	for name, c := range map[string]struct {
+		limits     Limits
+		caps, hard uint64
+		says       string
+	}{
+		"nothing asked for":     {Limits{Credential: other}, 0, 100, ""},
+		"one's own user":        {Limits{NoFile: 100, Nice: 5}, 0, 100, ""},
+		"beyond the hard limit": {Limits{NoFile: 101}, 0, 100, "more than the 100"},
+		"beyond it, as root":    {Limits{NoFile: 101}, all, 100, ""},
+		"another user":          {Limits{NoFile: 100, Nice: 5, Credential: other}, all, 100, ""},
+		"no SYS_RESOURCE":       {Limits{NoFile: 10, Credential: other}, all &^ (1 << unix.CAP_SYS_RESOURCE), 100, "CAP_SYS_RESOURCE"},
+		"no SYS_NICE":           {Limits{Nice: 1, Credential: other}, all &^ (1 << unix.CAP_SYS_NICE), 100, "CAP_SYS_NICE"},
+	} {
+		err := c.limits.settable(c.caps, c.hard)
+		if c.says == "" {
+			require.NoError(t, err, name)
+		} else {
+			require.ErrorContains(t, err, c.says, name)
+		}
+	}
+	require.NoError(t, Limits{NoFile: 10, Nice: 1, NoNewPrivs: true}.Settable())
+	if os.Getuid() == 0 {
+		// What it says holds: a run with these limits starts, or not.
+		s := child("default")
+		s.Path, s.Args, s.Env = "/bin/sleep", []string{"61"}, nil
+		s.Limits = Limits{NoFile: 100, Nice: 1, Credential: other}
+		p, err := Start(t.Context(), s)
+		require.Equal(t, s.Limits.Settable() == nil, err == nil, "%v", err)
+		if err == nil {
+			p.Kill(nil)
+		}
+	}
 }
 
 func TestLimitsThatCannotBe(t *testing.T) {

@@ -37,6 +37,7 @@ func newSpawner(groupByFD bool) *spawner { return startSpawner(groupByFD, false)
 
 func startSpawner(groupByFD, strict bool) *spawner {
 	keepDescriptors()
+	noCores()
 	s := &spawner{requests: make(chan *request), groupByFD: groupByFD, strict: strict}
 	fd, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {

@@ -76,6 +76,17 @@ func confine(_ int, l Limits) error {
 	return nil
 }
 
+// Settable refuses what has no counterpart here.
+func (l Limits) Settable() error {
+	if l.NoFile > 0 || l.Nice > 0 || l.NoNewPrivs {
+		return fmt.Errorf("nofile, nice and no_new_privs: %w on this system: leave them out", errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// noCores has no counterpart here.
+func noCores() {}
+
 // oomScore has no counterpart here.
 func (p *Process) oomScore(Limits) {}
 
