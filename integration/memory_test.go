@@ -36,7 +36,7 @@ func TestRedisForgets(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			share(t)
-			w := newWorld(t, ownStack(t, c.kind))
+			w := newWorld(t, ownStack(t, c.kind), patientLease) // Redis takes longer to start on a busy machine than a short lease lives
 			w.worker("w1")
 			session, release := newSession(), w.gate("release")
 			live := w.publish(session, script("ignore-term", "await "+release))

@@ -22,7 +22,9 @@ func TestPageLives(t *testing.T) {
 		c.Worker.DrainTimeout = "1s"
 	})
 	// Its own on this host: workers end what dead ones of their names have left.
-	named := func(name string) workerOptions { return workerOptions{args: []string{"--worker-id", w.ns + "-" + name}} }
+	named := func(name string) workerOptions {
+		return workerOptions{args: []string{"--worker-id", w.ns + "-" + name}}
+	}
 	first := w.worker("w1", named("w1"))
 	gate, gates := w.gate("one"), w.gate("others")
 	live := w.publish(newSession(), script("await "+gate))

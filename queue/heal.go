@@ -3,9 +3,14 @@ package queue
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// healPause is how long a missing jobs stream is left missing before it is made again: the server goes on taking a deleted
+// stream apart after it has answered.
+const healPause = 500 * time.Millisecond
 
 // saw notes what the jobs stream was in an epoch that began before it was asked for. Another stream than the one known
 // raises the epoch.
@@ -79,6 +84,13 @@ func (q *Queue) heal(ctx context.Context) error {
 		defer func() { <-q.healing }()
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	if _, err := q.streamInfo(ctx, q.names.Jobs); errors.Is(err, ErrNotSetUp) {
+		select { // a stream made in the moment of its deletion may never hear its subjects (nats-server 2.15)
+		case <-time.After(healPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	made, err := q.declare(ctx, *t)
 	if made {

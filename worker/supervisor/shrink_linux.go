@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	lookAfter = 16   // wake-ups between two looks at how large the supervisor is
+	lookAfter = 2    // wake-ups between two looks at how large the supervisor is; a look takes a microsecond or two
 	trimAfter = 1000 // wake-ups after which the heap is given back too; that takes a millisecond
-	enough    = 6 << 20
+	enough    = 5 << 20
 )
 
 // memory gives back what the supervisor does not need. All of the program's
