@@ -156,8 +156,18 @@ func (d Denial) String() string {
 
 // Denied tries everything that a worker publishes and subscribes to, as the server checks it, in a way that changes nothing:
 // for a session that nobody has, and with conditions that no stream fulfils. Who listens to events without the stream sees
-// an empty one.
-func (x *Examination) Denied(ctx context.Context) (denied []Denial, err error) {
+// an empty one. It connects once more: what the server refuses is told as the connection's last error, which another
+// examination at work on the same connection would overwrite.
+func (x *Examination) Denied(ctx context.Context) ([]Denial, error) {
+	own, err := Examine(ctx, x.q.o)
+	if err != nil {
+		return nil, err
+	}
+	defer own.Close()
+	return own.denied(ctx)
+}
+
+func (x *Examination) denied(ctx context.Context) (denied []Denial, err error) {
 	for _, subject := range x.listens() {
 		sub, err := x.q.nc.SubscribeSync(subject)
 		if err != nil {
@@ -234,7 +244,6 @@ func (x *Examination) sends() (all []*nats.Msg) {
 		{"STREAM.MSG.GET." + n.Dead, missing},
 		{"STREAM.MSG.GET.KV_" + n.Sessions, missing},
 		{"STREAM.MSG.DELETE." + n.Jobs, missing},
-		{"STREAM.PURGE." + n.Jobs, `{"filter":"` + n.JobSubject(nobody) + `","seq":1}`},
 		{"CONSUMER.INFO." + n.Jobs + "." + n.Consumer, ""},
 		{"CONSUMER.MSG.NEXT." + n.Jobs + "." + n.Consumer, "no pull"},
 		{"CONSUMER.CREATE.KV_" + n.Sessions + ".doctor.$KV." + n.Sessions + ".>", "no consumer"},

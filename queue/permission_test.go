@@ -3,8 +3,11 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
@@ -30,4 +33,42 @@ func TestPermission(t *testing.T) {
 	require.Nil(t, permission(errors.New("another error")))
 	inbox := &PermissionError{Action: subscribing, Subject: "_INBOX.a.*"}
 	require.Contains(t, inbox.Error(), "nats.inbox_prefix")
+}
+
+// TestDeniedBesideOthers: what other checks are refused on the examination's connection hides nothing.
+func TestDeniedBesideOthers(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "worker", Password: "secret", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Deny: []string{"other", "curfew.events.*"}},
+			Subscribe: &server.SubjectPermission{Deny: []string{"curfew.control.*"}},
+		}}}
+	})
+	x, err := Examine(within(t, 60*time.Second), Options{URL: n.url(), User: "worker", Password: "secret"})
+	require.NoError(t, err)
+	t.Cleanup(x.Close)
+	done := make(chan struct{})
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer close(done)
+	others.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				_ = x.Conn().Publish("other", nil)
+				_ = x.Conn().Flush()
+			}
+		}
+	})
+	for range 20 {
+		denied, err := x.Denied(within(t, 60*time.Second))
+		require.NoError(t, err)
+		require.Len(t, denied, 4, "%v", denied)
+		for i, subject := range []string{"curfew.control.*", "curfew.control.fleet", "curfew.control.workers"} {
+			require.Equal(t, Denial{Subject: subject}, denied[i])
+		}
+		require.Contains(t, denied[3].String(), `publish to "curfew.events.`)
+	}
 }
