@@ -3,6 +3,7 @@ package integration
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ var natsFaults = []fault{
 	{name: "two deliveries in one worker", excuse: rerun, hold: 3 * time.Second, make: of(oneWorker{})},
 	{name: "records full", excuse: nothing, lease: patientLease, hold: 3 * time.Second, make: of(streamFull{kind: "SESSIONS"})},
 	{name: "dead letters full", excuse: nothing, lease: patientLease, hold: 3 * time.Second, make: of(streamFull{kind: "DEAD"}), skip: onlyWith("crashes", "replace and reject")},
+	{name: "a subject purged", excuse: nothing, lease: patientLease, make: of(subjectPurged{})},
 	{name: "jobs stream purged", excuse: lost, make: of(jobsPurged{})},
 	{name: "jobs stream deleted", excuse: lost, make: of(jobsDeleted{})},
 	{name: "jobs stream restored from a backup", excuse: lost, make: of(jobsRestored{})},
@@ -116,6 +118,30 @@ func (f *streamFull) Heal(r *rig) {
 	_, err := r.js.UpdateStream(r.ctx(), f.was)
 	require.NoError(r.t, err)
 }
+
+// subjectPurged is an operator who throws away the wakes of one session. Some were delivered, with other sessions' jobs, to a
+// worker that has just died: nats-server forgets those jobs' deliveries over it.
+type subjectPurged struct{}
+
+func (*subjectPurged) Inject(r *rig) {
+	c, err := r.js.Consumer(r.ctx(), r.stream("JOBS"), consumerName)
+	require.NoError(r.t, err)
+	taken, err := c.Fetch(10, jetstream.FetchMaxWait(time.Second))
+	require.NoError(r.t, err)
+	wakes := strings.Replace(r.jobSubject(newSession()), ".jobs.", ".wake.", 1)
+	for range 20 {
+		require.NoError(r.t, r.send(r.job(newSession(), "forgotten?")))
+		_, err := r.js.Publish(r.ctx(), wakes, nil)
+		require.NoError(r.t, err)
+	}
+	for range taken.Messages() { //nolint:revive // to the end: nobody answers them
+	}
+	s, err := r.js.Stream(r.ctx(), r.stream("JOBS"))
+	require.NoError(r.t, err)
+	require.NoError(r.t, s.Purge(r.ctx(), jetstream.WithPurgeSubject(wakes)))
+}
+
+func (*subjectPurged) Heal(*rig) {}
 
 // jobsPurged is an operator who throws away what waits, and what runs.
 type jobsPurged struct{}

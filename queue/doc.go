@@ -5,7 +5,7 @@
 //	                                         +--> stream <NS>_JOBS (work queue) --Hints--> a worker with a free slot
 //	anybody ---Wake-----> <ns>.wake.<uuid> --+        |    ^                                     | holds the session's lease
 //	                                                  |    +--- Head, Get, Next (leader reads) --+
-//	                                                  +-------- Remove, Purge -------------------+
+//	                                                  +-------- Remove --------------------------+
 //	                                                                                             |
 //	           <NS>_DEAD   <ns>.dead.<uuid>    30 d   <--Bury-- --Replay--> jobs                 |
 //	           <NS>_EVENTS <ns>.events.<uuid>   7 d   <--Emit, Final, Announce-------------------+
@@ -13,7 +13,7 @@
 //
 // # What it promises
 //
-//   - A job that was acknowledged to its producer stays in the stream until Remove, Purge or an Ack of its delivery. A full
+//   - A job that was acknowledged to its producer stays in the stream until Remove or an Ack of its delivery. A full
 //     backlog or stream refuses the publisher; it drops nobody's job.
 //   - A delivery is asked for only while somebody waits in Hints.Next, one at a time: no worker hoards. After Drain or the
 //     end of ctx what still arrives is handed out or goes back at once.
@@ -29,5 +29,5 @@
 //     mark of what is done (package registry).
 //   - That Ack, Nak and InProgress arrived: nothing may depend on them but the time of the next delivery.
 //   - That Emit and WriteOutput are stored: they are bounded and best effort.
-//   - That Purge is safe beside a run: its caller holds the session's lease.
+//   - That every message will be delivered: nats-server can forget one that lies in the stream. Stranded finds such.
 package queue

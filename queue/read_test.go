@@ -59,24 +59,6 @@ func TestHeadGetNextWaiting(t *testing.T) {
 	require.Equal(t, map[string]uint64{a: 2, b: 1, "": 1}, waiting)
 }
 
-func TestPurgeTakesTheGivenOneToo(t *testing.T) {
-	t.Parallel()
-	q := declared(t, startNode(t))
-	ctx := within(t, 60*time.Second)
-	a, b := newSession(), newSession()
-	for _, s := range []string{a, b, a, a} {
-		publish(t, q, NewJob{Session: s})
-	}
-	n, err := q.Purge(ctx, a, 0)
-	require.NoError(t, err)
-	require.Zero(t, n)
-	n, err = q.Purge(ctx, a, 3)
-	require.NoError(t, err)
-	require.EqualValues(t, 2, n)
-	require.EqualValues(t, 4, head(t, q, a).Seq)
-	require.EqualValues(t, 2, head(t, q, b).Seq)
-}
-
 func TestRemove(t *testing.T) {
 	t.Parallel()
 	q := declared(t, startNode(t))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -16,14 +15,14 @@ type deletion struct {
 
 type done struct {
 	reply
-	Success bool   `json:"success"`
-	Purged  uint64 `json:"purged"`
+	Success bool `json:"success"`
 }
 
 func notSetUp(err error) bool { return errors.Is(err, ErrNotSetUp) }
 
 // Remove takes the message out of the stream; nil when it is gone already. In another epoch than the one it was read in
-// it looks first: the sequence may belong to a stranger in a stream made anew.
+// it looks first: the sequence may belong to a stranger in a stream made anew. There is no purge beside it: nats-server
+// (2.15 and before) lets its consumer forget deliveries of other subjects when one subject is purged.
 func (q *Queue) Remove(ctx context.Context, m *Message) error {
 	err := q.retry(ctx, func(ctx context.Context) error {
 		if err := q.connected(ctx); err != nil { // first: it may be another epoch then
@@ -59,44 +58,4 @@ func (q *Queue) erase(ctx context.Context, stream string, seq uint64) error {
 		}
 	}
 	return err
-}
-
-type purging struct {
-	Filter string `json:"filter"`
-	Before uint64 `json:"seq"` // exclusive
-}
-
-// Purge takes the session's jobs up to and including the sequence through out of the stream and answers how many it were.
-// Hold the session's lease: jobs that run are purged too. It fails, and may be called again, when the epoch rises meanwhile.
-func (q *Queue) Purge(ctx context.Context, session string, through uint64) (uint64, error) {
-	if !ValidSession(session) {
-		return 0, invalidf("session %+q is not a lower-case UUID", session)
-	}
-	if through == 0 { // the API takes 0 as no bound
-		return 0, nil
-	}
-	epoch := q.Epoch()
-	var got done
-	var purged uint64
-	err := q.retry(ctx, func(ctx context.Context) error {
-		if err := q.connected(ctx); err != nil { // first: it may be another epoch then
-			return err
-		}
-		if q.Epoch() != epoch {
-			return errors.New("the connection was lost meanwhile, and with it the certainty that this is still the same stream")
-		}
-		got = done{}
-		err := q.ask(ctx, "STREAM.PURGE."+q.names.Jobs, purging{
-			Filter: q.names.JobSubject(session), Before: min(through, math.MaxUint64-1) + 1,
-		}, &got)
-		purged += got.Purged
-		return err
-	})
-	if apiCode(err) == jetstream.JSErrCodeStreamNotFound {
-		return 0, nil
-	}
-	if err != nil {
-		return purged, fmt.Errorf("purging the jobs of session %s: %w", session, err)
-	}
-	return purged, nil
 }

@@ -39,8 +39,6 @@ type adoption struct {
 	// from is where to look for the head; 0 after every reading of the record,
 	// so that a finished job whose message is still there is seen first.
 	from uint64
-	// epoch is the stream's when the head was looked for last.
-	epoch uint64
 	// lookedAt is the time by which the last look judged the session's age; zero
 	// before the first.
 	lookedAt time.Time
@@ -59,6 +57,8 @@ type adoption struct {
 	unwritten int
 	// gone is the sequence above the done mark whose message was found gone last.
 	gone uint64
+	// ended: this adoption found the session over, and wrote its tombstone.
+	ended bool
 	// swept are the jobs that this adoption buried with their session.
 	swept uint64
 	// announced: this adoption told of the session's end, having ended it or

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -204,8 +206,8 @@ func TestNothingStartsAfterAnExpiryDuringTheLook(t *testing.T) {
 	require.Nil(t, a.snap.Run)
 }
 
-// A purge bounded by a sequence of the old stream must not reach into the new one.
-func TestAPurgeDoesNotReachIntoANewStream(t *testing.T) {
+// What is removed was buried: a sequence of the old stream must not take a job of the new one away.
+func TestABurialDoesNotReachIntoANewStream(t *testing.T) {
 	t.Parallel()
 	w := busyWorker(t, "1m", nil)
 	session, ctx := newSession(), t.Context()
@@ -228,10 +230,15 @@ func TestAPurgeDoesNotReachIntoANewStream(t *testing.T) {
 	for range 4 {
 		fresh = append(fresh, w.publish(t, queue.NewJob{Session: session, Body: []byte("new")}))
 	}
-	require.ErrorIs(t, a.buryWaiting(ctx, head), errAgain)
+	require.NoError(t, a.buryWaiting(ctx, head))
+	letters := w.letters(t, session)
+	require.Equal(t, "old", string(letters[0].Body))
+	require.Contains(t, fresh, head.Seq)
 	for _, seq := range fresh {
 		_, err := w.q.Get(ctx, seq)
-		require.NoError(t, err)
+		buried := slices.ContainsFunc(letters, func(d queue.DeadLetter) bool { return d.JobSeq == seq && string(d.Body) == "new" })
+		require.Equal(t, buried, errors.Is(err, queue.ErrNoMessage), "%d is gone when it has its letter", seq)
+		require.True(t, seq > head.Seq || err == nil)
 	}
 }
 

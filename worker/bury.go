@@ -12,8 +12,8 @@ import (
 
 // bury ends an over session: the tombstone first, by a compare-and-set that also
 // supersedes a run left open, then a dead letter and a final event for each
-// waiting job, then the purge of its subject up to the last sequence seen, then
-// one event for the session. Killed anywhere, the next round ends it the same.
+// waiting job and its removal, then one event for the session. Killed anywhere,
+// the next round ends it the same.
 func (a *adoption) bury(ctx context.Context, rec registry.Record, head *queue.Message) (ending, error) {
 	if rec.Tombstone == nil || rec.Run != nil {
 		if err := a.superseding(); err != nil {
@@ -22,6 +22,7 @@ func (a *adoption) bury(ctx context.Context, rec registry.Record, head *queue.Me
 		if err := a.commit(ctx, rec.Bury(registry.WhyExpired, a.lease.Now())); err != nil {
 			return goOn, err
 		}
+		a.ended = rec.Tombstone == nil
 		reached(stepTombstone)
 		a.log.WithField("why", string(a.snap.Tombstone.Why)).WithField("created_at", a.snap.CreatedAt.Format(time.RFC3339)).
 			Warn("the session is over: its jobs become dead letters")
@@ -37,11 +38,12 @@ func (a *adoption) bury(ctx context.Context, rec registry.Record, head *queue.Me
 	return a.nothing(ctx)
 }
 
-// buryWaiting buries every job from head on, and purges them.
+// buryWaiting buries and removes every job from head on. One by one: a purge of
+// their subject would be one request, and nats-server forgets deliveries of other
+// sessions over it (docs/decisions.md, 12).
 func (a *adoption) buryWaiting(ctx context.Context, head *queue.Message) error {
-	through, jobs := head.Seq, uint64(0)
 	for m := head; m != nil; {
-		if a.pace != nil && jobs > 0 {
+		if a.pace != nil && m != head {
 			if err := a.pace.Wait(ctx); err != nil {
 				return fmt.Errorf("bury the session's jobs: %w", err)
 			}
@@ -49,28 +51,17 @@ func (a *adoption) buryWaiting(ctx context.Context, head *queue.Message) error {
 		if err := a.buryOne(ctx, m); err != nil {
 			return err
 		}
-		through = m.Seq
-		jobs++
+		if err := a.remove(ctx, m); err != nil {
+			return err
+		}
+		a.w.observe.JobsPurged(1)
+		a.swept++
 		next, err := a.next(ctx, m.Seq+1)
 		if err != nil {
 			return err
 		}
 		m = next
 	}
-	err := a.send(ctx, "purge the session's jobs", func(ctx context.Context) error {
-		if a.w.q.Epoch() != a.epoch { // through may be another stream's: what it has there was not buried
-			return errAgain
-		}
-		_, err := a.w.q.Purge(ctx, a.session, through)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	a.w.observe.JobsPurged(jobs)
-	a.swept += jobs // not what the purge answers, which is none where it had to be asked twice
-	reached(stepRemove)
-	a.removed(through)
 	return nil
 }
 
@@ -143,16 +134,16 @@ func (a *adoption) announce(ctx context.Context) error {
 	return err
 }
 
-// purged is how many waiting jobs ended with the session. Where an earlier holder
-// died after it had purged them, their letters tell.
+// purged is how many waiting jobs ended with the session. Where another one began
+// to bury them, their letters tell.
 func (a *adoption) purged(ctx context.Context) (n uint64, err error) {
-	if a.swept > 0 {
+	if a.ended {
 		return a.swept, nil
 	}
 	err = a.try(ctx, "count the jobs that ended with the session", func(ctx context.Context) error {
 		n = 0
 		return a.w.q.DeadLetters(ctx, queue.DeadFilter{Session: a.session}, func(d queue.DeadLetter) error {
-			if d.JobSeq > a.snap.Done.Seq {
+			if d.JobSeq > a.snap.Done.Seq && Outcome(d.Outcome) != Rejected {
 				n++
 			}
 			return nil

@@ -23,7 +23,7 @@
 //	   |     acquire the lease: held --> knock, NAK; unclean --> NAK until it is surely over
 //	   v
 //	 turn: a finished job still in the stream --> its effects again, remove it
-//	   |   the session is over --> tombstone, bury what waits, purge, announce
+//	   |   the session is over --> tombstone, bury and remove what waits, announce
 //	   |   no head --> release --knocked--> turn
 //	   |                      `--gone--> settle the hint
 //	   v

@@ -30,6 +30,8 @@ type Observer interface {
 	SessionSwept()
 	// JobsPurged: so many waiting jobs became dead letters with their session.
 	JobsPurged(n uint64)
+	// JobRoused: the sweeper told of a job that the stream would not have delivered any more.
+	JobRoused()
 	// WorkFoldersRemoved: so many work folders of sessions that are over are gone.
 	WorkFoldersRemoved(n int)
 }
@@ -68,6 +70,9 @@ func (Unobserved) SessionSwept() {}
 
 // JobsPurged counts nothing.
 func (Unobserved) JobsPurged(uint64) {}
+
+// JobRoused counts nothing.
+func (Unobserved) JobRoused() {}
 
 // WorkFoldersRemoved counts nothing.
 func (Unobserved) WorkFoldersRemoved(int) {}

@@ -14,6 +14,8 @@ type SweepReport struct {
 	Expired    uint64 `json:"expired"`     // sessions that were ended
 	PurgedJobs uint64 `json:"purged_jobs"` // their waiting jobs, now dead letters
 	Stopped    uint64 `json:"stopped"`     // live runs whose holder was told
+	// Roused are jobs that the stream would have delivered to nobody any more, and that are told of again.
+	Roused uint64 `json:"roused,omitempty"`
 }
 
 // Sweep ends the sessions whose wall clock is over and that nobody holds:
@@ -88,7 +90,7 @@ func (w *Worker) sweepRounds(ctx context.Context) {
 			w.log.WithError(err).Warn("a round of the sweeper ended early; the next one goes on")
 		}
 		if report != (SweepReport{}) {
-			w.log.WithField("expired", report.Expired).WithField("purged_jobs", report.PurgedJobs).WithField("stopped", report.Stopped).Info("swept")
+			w.log.WithField("expired", report.Expired).WithField("purged_jobs", report.PurgedJobs).WithField("stopped", report.Stopped).WithField("roused", report.Roused).Info("swept")
 		}
 	}
 }

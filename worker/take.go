@@ -124,6 +124,8 @@ func (w *Worker) handle(ctx context.Context, h *queue.Hint) {
 	case h.Wake:
 		held.ack() // a wake that names no session says nothing
 	default:
-		w.buryStray(ctx, held)
+		if w.buryStray(ctx, &held.Message) {
+			held.ack()
+		}
 	}
 }

@@ -124,7 +124,6 @@ func (a *adoption) head(ctx context.Context, heard *hearing) (*queue.Message, er
 	if a.from > a.looked && a.nothingNew(heard) {
 		return nil, nil //nolint:nilnil // none, and it took no reading to know
 	}
-	a.epoch = a.w.q.Epoch()
 	for {
 		m, err := a.next(ctx, a.from)
 		if err != nil {

@@ -15,7 +15,8 @@ func (a *app) sweepCommand() *cobra.Command {
 		Use:   "sweep",
 		Short: "End the sessions whose wall clock is over, as workers do every 30 seconds",
 		Long: "Ends every session past its curfew: its waiting jobs become dead letters with reason `expired`, a live run is\n" +
-			"stopped by the worker that holds it. It is safe beside workers that sweep.",
+			"stopped by the worker that holds it. A job that the NATS server has forgotten to deliver is told of again. It is safe\n" +
+			"beside workers that sweep.",
 		Example: "  curfew sweep --dry-run\n  curfew sweep -o json",
 		Args:    args(0, 0),
 	}
@@ -34,6 +35,9 @@ func (a *app) sweepCommand() *cobra.Command {
 			verb = "would be ended"
 		}
 		say(cmd, *out, "%d sessions %s, %d of their jobs set aside as dead letters, %d live runs stopped", report.Expired, verb, report.PurgedJobs, report.Stopped)
+		if report.Roused > 0 {
+			say(cmd, *out, "%d jobs that the stream would not have delivered any more: their sessions are woken", report.Roused)
+		}
 		return nil
 	}
 	return cmd

@@ -18,7 +18,7 @@ type Counters struct {
 	jobs, runs, spend                         *prometheus.CounterVec
 	wait, run                                 prometheus.Histogram
 	leases, leftovers, dropped, swept, purged prometheus.Counter
-	folders                                   prometheus.Counter
+	roused, folders                           prometheus.Counter
 	remain                                    prometheus.Gauge
 }
 
@@ -44,6 +44,7 @@ func NewCounters(agents []string) *Counters {
 		dropped:   counter("output_dropped_bytes_total", "Bytes of agents' output that the stream did not take in time."),
 		swept:     counter("swept_sessions_total", "Sessions that this worker's sweeper ended because their curfew was over and nobody held them."),
 		purged:    counter("purged_jobs_total", "Waiting jobs that became dead letters with their session."),
+		roused:    counter("roused_jobs_total", "Jobs that the stream would have delivered to nobody any more, found and told of again by this worker's sweeper."),
 		folders:   counter("work_folders_removed_total", "Work folders of sessions that are over, removed."),
 	}
 	for _, name := range agents {
@@ -75,7 +76,7 @@ func (c *Counters) Collect(ch chan<- prometheus.Metric) {
 
 func (c *Counters) all() []prometheus.Collector {
 	return []prometheus.Collector{
-		c.jobs, c.runs, c.spend, c.wait, c.run, c.leases, c.leftovers, c.remain, c.dropped, c.swept, c.purged, c.folders,
+		c.jobs, c.runs, c.spend, c.wait, c.run, c.leases, c.leftovers, c.remain, c.dropped, c.swept, c.purged, c.roused, c.folders,
 	}
 }
 
@@ -117,6 +118,9 @@ func (c *Counters) SessionSwept() { c.swept.Inc() }
 
 // JobsPurged counts jobs.
 func (c *Counters) JobsPurged(n uint64) { c.purged.Add(float64(n)) }
+
+// JobRoused counts a job.
+func (c *Counters) JobRoused() { c.roused.Inc() }
 
 // WorkFoldersRemoved counts folders.
 func (c *Counters) WorkFoldersRemoved(n int) { c.folders.Add(float64(max(n, 0))) }

@@ -21,6 +21,7 @@ type Rules struct {
 	ResendForced     bool // a release that is sent again goes by force
 	ResendLooksAgain bool // and a knock that this answers is passed on, with the hint or a wake
 	BrakeAfterOpen   bool // the fleet's halt is read after a run was opened, before its subprocess starts
+	Rouse            bool // the sweeper publishes a wake for a job that the stream has forgotten to deliver
 	SilentSkip       bool // the next look is skipped while the session's subscription was silent: allowed, not needed
 }
 
@@ -29,7 +30,7 @@ func protocol() Rules {
 	return Rules{
 		CAS: true, Supersede: true, TellOpen: true, BurySupersedes: true, Effects: true, Knock: true, Wake: true, AskKnown: true,
 		LastToken: true, Dedupe: true, PauseHeedsKnock: true, PauseBound: true, AdoptOwnOpen: true, Monotonic: true, ReadAgain: true,
-		KeepAsking: true, ResendForced: true, ResendLooksAgain: true, BrakeAfterOpen: true,
+		KeepAsking: true, ResendForced: true, ResendLooksAgain: true, BrakeAfterOpen: true, Rouse: true,
 	}
 }
 
@@ -41,6 +42,7 @@ type Faults struct {
 	Rollback       uint8 // a replica takes over that has missed what came after some moment
 	Evict          uint8 // the lock alone vanishes
 	EarlyAckWait   uint8 // a delivery comes again although its holder is well
+	Forget         uint8 // the stream forgets to deliver a job
 	StaleLook      uint8 // a look at the stream does not see what is there
 	StaleRead      uint8 // a read of the record answers the version before
 	Drain, Retry   uint8 // a worker drains; a run crashes

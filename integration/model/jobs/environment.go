@@ -138,6 +138,7 @@ func (m *moves) timers() {
 		deliveredAgain(&m.s.jobs[job], uint8(job+1), "a job") //nolint:gosec // three at most
 	}
 	deliveredAgain(&m.s.wake, wake, "the wake")
+	m.roused()
 	if m.s.redis.lock != 0 && !m.s.trusting(m.s.redis.lock) {
 		n := m.s
 		n.redis.lock = 0
@@ -150,6 +151,17 @@ func (m *moves) timers() {
 			n.workers[i].view.resting = 0
 		}
 		m.to(search.Timer, n, "the backoff is over")
+	}
+}
+
+// roused: the sweeper finds a job that nobody will be told of, and wakes its session (worker/rouse.go).
+func (m *moves) roused() {
+	for job := uint8(1); int(job) <= m.c.Jobs; job++ {
+		if m.c.Rouse && m.s.jobs[job-1].state == forgotten && m.s.wake.state == unpublished && m.s.halted == 0 {
+			n := m.s
+			n.wake, n.wakeSeq = message{state: pending}, max(m.s.wakeSeq, job)
+			m.to(search.Timer, n, "the sweeper finds forgotten %d, wake", job)
+		}
 	}
 }
 
@@ -176,6 +188,9 @@ func (m *moves) faults() {
 	for job := range m.c.Jobs {
 		fault(func(s *state) *uint8 { return &s.left.EarlyAckWait }, m.s.jobs[job].state == inFlight,
 			func(s *state) { s.jobs[job] = message{state: pending} }, "AckWait ends too early")
+		at := m.s.jobs[job].state
+		fault(func(s *state) *uint8 { return &s.left.Forget }, at == pending || at == inFlight || at == delayed || at == parked,
+			func(s *state) { s.jobs[job] = message{state: forgotten} }, "A DELIVERY IS FORGOTTEN")
 	}
 	fault(func(s *state) *uint8 { return &s.left.Evict }, m.s.redis.lock != 0, func(s *state) { s.redis.lock = 0 }, "THE LOCK IS EVICTED")
 	fault(func(s *state) *uint8 { return &s.left.RedisLoss }, true, func(s *state) { s.redis, s.lossy = lease{}, 1 }, "REDIS FORGETS")

@@ -2,7 +2,7 @@ package jobs
 
 import "curfew/integration/model/search"
 
-// bury ends a session: the tombstone, then letters and events, then the purge (worker/bury.go).
+// bury ends a session: the tombstone, then letter, event and removal of one job after the other (worker/bury.go).
 func (t *turn) bury() {
 	job := t.w.job
 	switch t.w.at {
@@ -13,26 +13,21 @@ func (t *turn) bury() {
 	case stepBuryLetter:
 		t.step(func(n *state, w *worker) { t.c.letter(n, job); w.at = stepBuryEvent }, "buries: DEAD LETTER %d", job)
 	case stepBuryEvent:
+		t.step(func(n *state, w *worker) { n.finalEvent(job, buried); w.at = stepBuryRemove }, "buries: FINAL EVENT %d", job)
+	default:
 		t.step(func(n *state, w *worker) {
-			n.finalEvent(job, buried)
-			w.at, w.job = stepPurge, 0
-			for next := job + 1; next <= w.bound; next++ {
+			n.remove(job)
+			if w.hint == job {
+				w.hint = 0
+			}
+			w.at, w.job = stepBuryList, 0
+			for next := job + 1; int(next) <= t.c.Jobs; next++ {
 				if t.s.inStream(next) {
 					w.at, w.job = stepBuryLetter, next
 					break
 				}
 			}
-		}, "buries: FINAL EVENT %d", job)
-	default:
-		t.step(func(n *state, w *worker) {
-			for job := uint8(1); job <= w.bound; job++ {
-				n.remove(job)
-				if w.hint == job {
-					w.hint = 0
-				}
-			}
-			w.at, w.bound, w.job = stepBuryList, 0, 0
-		}, "PURGES up to %d", t.w.bound)
+		}, "buries: REMOVES %d", job)
 	}
 }
 
@@ -61,27 +56,24 @@ func (t *turn) tombstone() {
 }
 
 func (t *turn) buryList() {
+	first := uint8(0)
+	for job := uint8(t.c.Jobs); job > 0; job-- { //nolint:gosec // three at most
+		if t.s.inStream(job) {
+			first = job
+		}
+	}
 	n := t.s
 	w := &n.workers[t.i]
-	w.bound, w.job = 0, 0
-	for job := uint8(1); int(job) <= t.c.Jobs; job++ {
-		if !t.s.inStream(job) {
-			continue
-		}
-		w.bound = job
-		if job > t.w.view.done && w.job == 0 {
-			w.job = job
-		}
-	}
-	w.at = stepBuryLetter
-	if w.job == 0 {
-		w.at = stepPurge
-	}
-	if w.bound == 0 {
+	switch w.job = first; {
+	case first == 0:
 		w.at = stepRelease
+	case first <= t.w.view.done:
+		w.at = stepBuryRemove
+	default:
+		w.at = stepBuryLetter
 	}
-	t.to(search.Protocol, n, "buries: sees up to %d", w.bound)
-	if t.s.left.StaleLook > 0 && w.bound != 0 {
+	t.to(search.Protocol, n, "buries: sees %d", first)
+	if t.s.left.StaleLook > 0 && first != 0 {
 		n := t.s
 		n.left.StaleLook--
 		n.workers[t.i].at = stepRelease

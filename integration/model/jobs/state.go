@@ -14,7 +14,8 @@ const (
 	inFlight
 	delayed // handed back with a delay
 	gone
-	parked // handed back until somebody's order
+	parked    // handed back until somebody's order
+	forgotten // in the stream, and the consumer delivers it no more
 )
 
 // Outcomes of a run, and of a job.
@@ -52,7 +53,7 @@ const (
 	stepBuryList
 	stepBuryLetter
 	stepBuryEvent
-	stepPurge
+	stepBuryRemove
 	stepRelease
 	stepReleaseKept   // paused or in backoff
 	stepReleaseForced // drain, halt, crash
@@ -67,7 +68,7 @@ const (
 
 var stepNames = [...]string{
 	"idle", "read", "acquire", "look", "reread", "open", "open check", "brake", "spawn", "run", "close", "close check", "letter", "event", "remove", "tombstone",
-	"bury list", "bury letter", "bury event", "purge", "release", "release kept", "release forced", "release foreign", "left", "hand back", "nak", "abandon", "off", "dying",
+	"bury list", "bury letter", "bury event", "bury remove", "release", "release kept", "release forced", "release foreign", "left", "hand back", "nak", "abandon", "off", "dying",
 }
 
 // record is the session's entry in the bucket (registry.Record).
@@ -94,7 +95,6 @@ type worker struct {
 	seen, kseq uint8 // knocks, and the highest sequence asked with, as last answered
 	draining   uint8
 	told       uint8 // token of the open run that acquire was told of
-	bound      uint8 // burying: the last sequence seen
 	delay      uint8 // the message state that a nak leads to
 	resent     uint8 // the release was sent again
 	brake      uint8 // believes that the fleet is halted

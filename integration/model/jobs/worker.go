@@ -184,7 +184,7 @@ func (t *turn) act() {
 		t.closeCheck()
 	case stepLetter, stepEvent, stepRemove:
 		t.effects()
-	case stepTombstone, stepBuryList, stepBuryLetter, stepBuryEvent, stepPurge:
+	case stepTombstone, stepBuryList, stepBuryLetter, stepBuryEvent, stepBuryRemove:
 		t.bury()
 	case stepRelease, stepReleaseKept, stepReleaseForced, stepReleaseForeign:
 		t.release()
