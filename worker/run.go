@@ -120,7 +120,7 @@ func (a *adoption) start(ctx context.Context, t *task) (*liveRun, error) {
 	spec := process.Spec{
 		Path: argv[0], Args: argv[1:], Env: t.agent.Environ(call, os.LookupEnv), Dir: dir,
 		Stdin: t.job.Body, StopSignal: t.agent.StopSignal, Grace: t.agent.Grace, Sink: run.out,
-		Marker: marker(call), Cgroups: a.w.cfg.Cgroups, Limits: t.agent.Limits,
+		Marker: marker(call), RunDir: a.w.cfg.RunDir, Cgroups: a.w.cfg.Cgroups, Limits: t.agent.Limits,
 		Hooks: process.Hooks{
 			BeforeSpawn: func(cgroup string) error {
 				if err := a.trusted(ctx); err != nil {

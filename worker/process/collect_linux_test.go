@@ -254,15 +254,16 @@ func selfCommand(t *testing.T, name string, args ...string) *exec.Cmd {
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	a, b := newTokens(), newTokens()
-	one, two, other := a.next("w1"), a.next("w1"), b.next("w2")
+	one, two, other := a.next("/run/a", "w1"), a.next("/run/a/", "w1"), b.next("/run/a", "w2")
 	require.NotEqual(t, one, two)
 	for _, tok := range []token{one, two, other} {
 		require.True(t, isToken(uint64(tok)))
 		require.Less(t, uint64(tok), uint64(1)<<63)
 	}
-	require.True(t, workerToken("w1").sameWorker(uint64(one)))
-	require.True(t, workerToken("w1").sameWorker(uint64(two)))
-	require.False(t, workerToken("w1").sameWorker(uint64(other)))
+	require.True(t, workerToken("/run/a", "w1").sameWorker(uint64(one)))
+	require.True(t, workerToken("/run/a", "w1").sameWorker(uint64(two)))
+	require.False(t, workerToken("/run/a", "w1").sameWorker(uint64(other)))
+	require.False(t, workerToken("/run/b", "w1").sameWorker(uint64(one)))
 	for _, v := range []uint64{0, 1024, noToken, 1<<63 - 1} {
 		require.False(t, isToken(v), strconv.FormatUint(v, 16))
 	}
@@ -304,7 +305,7 @@ func TestTokenAsText(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "/bin/sleep", "61")
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	tok := newTokens().next("text")
+	tok := newTokens().next("", "text")
 	require.NoError(t, unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_LOCKS, &unix.Rlimit{Cur: uint64(tok), Max: noToken}, nil))
 	worn, there = s.limitOf(cmd.Process.Pid)
 	require.True(t, there)

@@ -13,7 +13,7 @@ func (k *kin) forkExec(r *request, argv []string, attr *syscall.ProcAttr) (int, 
 	k.fork.Lock()
 	defer k.fork.Unlock()
 	if len(r.spec.Marker) > 0 {
-		r.from.token = k.tokens.next(workerOf(r.spec.Marker))
+		r.from.token = k.tokens.next(r.spec.RunDir, workerOf(r.spec.Marker))
 		r.from.cursor, r.from.at = lastPID(), time.Now()
 		var takeOff func()
 		if r.from.token, takeOff = wear(r.from.token); r.from.token != 0 {

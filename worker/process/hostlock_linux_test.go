@@ -186,7 +186,11 @@ func TestSweepLeftovers(t *testing.T) {
 			dead, live, id := mine("dead"), mine("live"), mine(c.id)
 			gone := startWorker(t, runDir, dead, c.how)
 			neighbour := startWorker(t, runDir, live, c.how)
-			stranger := startWorker(t, filepath.Join(t.TempDir(), "elsewhere"), mine("stranger"), c.how)
+			namesake := dead // with a run folder of its own, as that of another namespace
+			if c.how == "environment" {
+				namesake = mine("stranger") // where only the environment tells, an id has to be unique
+			}
+			stranger := startWorker(t, filepath.Join(t.TempDir(), "elsewhere"), namesake, c.how)
 			gone.crash(t)
 
 			begin := time.Now()
@@ -235,7 +239,9 @@ func TestSweepSparesItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	w := newWitness(t)
-	p, r := run(t, marked(w.script("echo ready; exec sleep 61"), mine("own"), "run"))
+	s := marked(w.script("echo ready; exec sleep 61"), mine("own"), "run")
+	s.RunDir = runDir
+	p, r := run(t, s)
 	r.await(t, "ready")
 	report, err := SweepLeftovers(t.Context(), l)
 	require.NoError(t, err)
@@ -260,7 +266,7 @@ func host(args []string) {
 	for i := range 3 {
 		s := Spec{
 			Path: "/bin/sh", Args: []string{"-c", "exec 9>" + path + "\n" + texts[how] + "\nsleep 0.05; echo ready; exec 9>&-; exec sleep 61"},
-			Env: []string{"PATH=/usr/bin:/bin"}, Cgroups: c,
+			Env: []string{"PATH=/usr/bin:/bin"}, RunDir: runDir, Cgroups: c,
 		}
 		r := newRecorder()
 		s.Sink = r

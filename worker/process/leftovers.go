@@ -60,7 +60,7 @@ func SweepLeftovers(ctx context.Context, l *HostLock) (SweepReport, error) {
 	if by, ok := ctx.Deadline(); ok && by.Before(end) {
 		end = by
 	}
-	r := sweepDead(gone, end)
+	r := sweepDead(l.runDir, gone, end)
 	r.Dead = len(gone)
 	if r.Alive > 0 {
 		return r, nil

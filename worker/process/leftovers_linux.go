@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func sweepDead(gone []dead, end time.Time) (r SweepReport) {
+func sweepDead(runDir string, gone []dead, end time.Time) (r SweepReport) {
 	byID := map[string]bool{}
 	var theirs []token
 	for _, d := range gone {
 		byID[d.id] = true
-		theirs = append(theirs, workerToken(d.id))
+		theirs = append(theirs, workerToken(runDir, d.id))
 		if !d.ownsCgroup() {
 			continue
 		}
@@ -37,7 +37,7 @@ func sweepDead(gone []dead, end time.Time) (r SweepReport) {
 			marked = marked || t.sameWorker(worn)
 		}
 		if isToken(worn) && !marked {
-			return false // of a run of some other worker
+			return false // of a run of some other worker, or of one of that id with another run folder
 		}
 		// The environment says it in full, where it still says something.
 		if id, ok := variable(h.environ(pid), WorkerVar); ok {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -51,8 +52,8 @@ func variable(environ []byte, name string) (string, bool) {
 
 // token is the second marker of a run: a number that every process of the run
 // inherits, through fork, exec, setsid and a cleared environment alike (see
-// wear). From the top: 16 bits that say that it is one, 24 of the worker's id,
-// 24 that tell its runs apart. 0 is none.
+// wear). From the top: 16 bits that say that it is one, 24 of the worker's run
+// folder and id, 24 that tell its runs apart. 0 is none.
 type token uint64
 
 const (
@@ -66,8 +67,8 @@ const (
 func isToken(v uint64) bool { return v>>(tokenRunBits+tokenWorkBits) == tokenMagic }
 
 // workerToken is the token of no run of the worker.
-func workerToken(id string) token {
-	sum := sha256.Sum256([]byte(id))
+func workerToken(runDir, id string) token {
+	sum := sha256.Sum256([]byte(filepath.Clean(runDir) + "\x00" + id))
 	return tokenMagic<<(tokenRunBits+tokenWorkBits) | token(binary.BigEndian.Uint32(sum[:4])>>8)<<tokenRunBits
 }
 
@@ -86,6 +87,6 @@ func newTokens() *tokens {
 	return c
 }
 
-func (c *tokens) next(worker string) token {
-	return workerToken(worker) | token(c.last.Add(1)&tokenRunMask)
+func (c *tokens) next(runDir, worker string) token {
+	return workerToken(runDir, worker) | token(c.last.Add(1)&tokenRunMask)
 }

@@ -22,7 +22,10 @@ type Spec struct {
 	// its processes inherit: CURFEW_WORKER=id among them, by which a later worker
 	// finds what a dead one left. Empty: what leaves the group is not found,
 	// except by Cgroups.
-	Marker  []string
+	Marker []string
+	// RunDir is the worker's run folder (AcquireHostLock): a worker of the same id
+	// that has another one is not taken for its successor.
+	RunDir  string
 	Cgroups *Cgroups // gives the run a cgroup of its own; nil: none
 	Limits  Limits
 }

@@ -52,7 +52,7 @@ func AdoptOrphans(context.Context) error {
 
 func (p *Process) collectTree(time.Time) (killed, alive int) { return 0, 0 }
 
-func sweepDead([]dead, time.Time) (r SweepReport) { return r }
+func sweepDead(string, []dead, time.Time) (r SweepReport) { return r }
 
 func (k *kin) forkExec(r *request, argv []string, attr *syscall.ProcAttr) (int, error) {
 	k.fork.Lock()
