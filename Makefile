@@ -39,7 +39,7 @@ soak: ## the long tests at their full size: gigabytes of output, thousands of ch
 	go test -count=1 -v -timeout $(TIMEOUT) -parallel 1 -run '^(TestFloods|TestSwarms|TestManyRuns|TestPIDOne)$$' ./integration -soak
 
 chaos: ## all traffics, one fault after the other for CHAOS=30m, chosen by SEED (printed; 0: another each time); then the models
-	go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./integration -chaos $(CHAOS) -chaos.seed $(SEED)
+	go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./integration -chaos $(CHAOS) -chaos.seed $(SEED) -chaos.crowd 2
 	@$(MAKE) --no-print-directory model
 
 pairs: ## every traffic under every fault: about half an hour; prints the table of docs/guarantees.md

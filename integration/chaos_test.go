@@ -13,10 +13,11 @@ import (
 )
 
 var (
-	chaosFor  = flag.Duration("chaos", 12*time.Second, "how long TestChaos disturbs")
-	chaosSeed = flag.Uint64("chaos.seed", 0, "which disturbances TestChaos chooses; 0: others each time")
-	chaosOnly = flag.String("chaos.only", "", "TestChaos takes only faults whose name holds this")
-	chaosKeep = flag.String("chaos.keep", "", "where TestChaos leaves what it saw when a promise broke; default: a folder named after the seed beside this machine's temporary files")
+	chaosFor   = flag.Duration("chaos", 12*time.Second, "how long TestChaos disturbs")
+	chaosSeed  = flag.Uint64("chaos.seed", 0, "which disturbances TestChaos chooses; 0: others each time")
+	chaosOnly  = flag.String("chaos.only", "", "TestChaos takes only faults whose name holds this")
+	chaosCrowd = flag.Int("chaos.crowd", 1, "how many times the producers of each traffic TestChaos has")
+	chaosKeep  = flag.String("chaos.keep", "", "where TestChaos leaves what it saw when a promise broke; default: a folder named after the seed beside this machine's temporary files")
 )
 
 const (
@@ -43,8 +44,11 @@ func TestChaos(t *testing.T) {
 	for _, x := range r.crew {
 		r.untilReady(x.worker)
 	}
+	r.enough *= uint64(*chaosCrowd) //nolint:gosec // a few
 	for _, x := range traffics {
-		r.produce(inTurns(x))
+		for range *chaosCrowd {
+			r.produce(inTurns(x))
+		}
 	}
 	choice := chaosFaults(*chaosFor)
 	counts := map[string]int{}

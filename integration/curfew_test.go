@@ -61,7 +61,7 @@ func TestExpiresLive(t *testing.T) {
 		w.until(patience, func() bool { return len(w.lettersOf(j)) == 1 }, "the dead letter of %s", j.Name)
 		require.Contains(t, w.lettersOf(j)[0].Reason, "expired")
 	}
-	w.until(patience, func() bool { return w.rest().clean() }, "the subjects are purged")
+	w.until(patience, func() bool { return w.rest().clean() }, "their jobs are gone")
 	for _, s := range []string{polite, stubborn} {
 		require.Len(t, w.expiries(s), 1, "one event for the session")
 		w.publish(s, "later", forAgent("short"), neverRuns("expired"))

@@ -126,16 +126,28 @@ type subjectPurged struct{}
 func (*subjectPurged) Inject(r *rig) {
 	c, err := r.js.Consumer(r.ctx(), r.stream("JOBS"), consumerName)
 	require.NoError(r.t, err)
-	taken, err := c.Fetch(10, jetstream.FetchMaxWait(time.Second))
-	require.NoError(r.t, err)
 	wakes := strings.Replace(r.jobSubject(newSession()), ".jobs.", ".wake.", 1)
-	for range 20 {
-		require.NoError(r.t, r.send(r.job(newSession(), "forgotten?")))
-		_, err := r.js.Publish(r.ctx(), wakes, nil)
+	job, wake := uint64(0), uint64(0) // the first and the last that were taken
+	r.await(func() bool {
+		taken, err := c.Fetch(10, jetstream.FetchMaxWait(500*time.Millisecond))
 		require.NoError(r.t, err)
-	}
-	for range taken.Messages() { //nolint:revive // to the end: nobody answers them
-	}
+		for range 20 {
+			require.NoError(r.t, r.send(r.job(newSession(), "forgotten?")))
+			_, err := r.js.Publish(r.ctx(), wakes, nil)
+			require.NoError(r.t, err)
+		}
+		for m := range taken.Messages() { // nobody answers them
+			meta, err := m.Metadata()
+			require.NoError(r.t, err)
+			switch at := meta.Sequence.Stream; {
+			case m.Subject() == wakes:
+				wake = at
+			case job == 0:
+				job = at
+			}
+		}
+		return job != 0 && wake > job
+	}, "a job was taken before a wake")
 	s, err := r.js.Stream(r.ctx(), r.stream("JOBS"))
 	require.NoError(r.t, err)
 	require.NoError(r.t, s.Purge(r.ctx(), jetstream.WithPurgeSubject(wakes)))

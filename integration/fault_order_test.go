@@ -12,8 +12,8 @@ var orderFaults = []fault{
 	{name: "curfew while its jobs go round", excuse: nothing, lease: patientLease, make: of(curfewReached{})},
 }
 
-// cancelled ends sessions, whose jobs are delivered again to others meanwhile, while their producers go on: the purge of a
-// session's subject meets new jobs of it.
+// cancelled ends sessions, whose jobs are delivered again to others meanwhile, while their producers go on: the end of a
+// session meets new jobs of it.
 type cancelled struct {
 	earlyRedelivery
 	sessions []string

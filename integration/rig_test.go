@@ -26,6 +26,7 @@ type rig struct {
 
 	quiet     chan struct{} // closed when the producers shall stop
 	backlog   atomic.Uint64 // messages in the jobs stream, as last seen
+	enough    uint64        // unfinished jobs, beyond which producers wait: a busy machine must not end up with an hour of work
 	producers sync.WaitGroup
 
 	noted  sync.Mutex
@@ -43,7 +44,7 @@ func newRig(tb testing.TB, seed uint64, change ...func(*config)) *rig {
 	r := &rig{
 		world: newWorld(tb, ownStack(tb, realRedis), change...),
 		dice:  rand.New(rand.NewPCG(seed, 0)),
-		quiet: make(chan struct{}),
+		quiet: make(chan struct{}), enough: 60,
 	}
 	r.faults = []span{}
 	r.watchMachine()
@@ -76,10 +77,6 @@ func (r *rig) watchMachine() {
 	}()
 }
 
-// enough is how many unfinished jobs there may be before producers wait: a machine that is busy with other things must not
-// end up with an hour of work.
-const enough = 60
-
 // watchBacklog looks how much is unfinished. While nobody answers it stays as it was.
 func (r *rig) watchBacklog() {
 	ctx := r.ctx()
@@ -107,7 +104,7 @@ func (r *rig) untilNeeded(pause time.Duration) bool {
 			return false
 		case <-time.After(pause):
 		}
-		if r.backlog.Load() < enough {
+		if r.backlog.Load() < r.enough {
 			return true
 		}
 		pause = 100 * time.Millisecond

@@ -48,14 +48,17 @@ func (a *adoption) buryWaiting(ctx context.Context, head *queue.Message) error {
 				return fmt.Errorf("bury the session's jobs: %w", err)
 			}
 		}
-		if err := a.buryOne(ctx, m); err != nil {
+		outcome, err := a.buryOne(ctx, m)
+		if err != nil {
 			return err
 		}
 		if err := a.remove(ctx, m); err != nil {
 			return err
 		}
-		a.w.observe.JobsPurged(1)
-		a.swept++
+		if outcome != Rejected { // that one would have been buried in any case
+			a.w.observe.JobsPurged(1)
+			a.swept++
+		}
 		next, err := a.next(ctx, m.Seq+1)
 		if err != nil {
 			return err
@@ -66,8 +69,8 @@ func (a *adoption) buryWaiting(ctx context.Context, head *queue.Message) error {
 }
 
 // buryOne makes one waiting job a dead letter with a final event, where an
-// earlier round has not done so.
-func (a *adoption) buryOne(ctx context.Context, m *queue.Message) error {
+// earlier round has not done so, and answers how it ended.
+func (a *adoption) buryOne(ctx context.Context, m *queue.Message) (Outcome, error) {
 	job, _ := parse(m)
 	f := registry.Finished{
 		RunKey: registry.RunKey{Seq: m.Seq}, Job: job.ID, Time: m.Time, Agent: agentOf(a.snap.Record, job),
@@ -87,18 +90,18 @@ func (a *adoption) buryOne(ctx context.Context, m *queue.Message) error {
 		return a.w.q.Bury(ctx, m, letterOf(f), true)
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	reached(stepDeadLetter)
 	err = a.send(ctx, "publish the final event", func(ctx context.Context) error {
 		return a.w.q.Final(ctx, m, a.eventOf(f), true)
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	reached(stepEvent)
 	a.w.observe.JobEnded(f.Agent, Outcome(f.Outcome))
-	return nil
+	return Outcome(f.Outcome), nil
 }
 
 func (a *adoption) overReason() string {
@@ -142,7 +145,8 @@ func (a *adoption) purged(ctx context.Context) (n uint64, err error) {
 	}
 	err = a.try(ctx, "count the jobs that ended with the session", func(ctx context.Context) error {
 		n = 0
-		return a.w.q.DeadLetters(ctx, queue.DeadFilter{Session: a.session}, func(d queue.DeadLetter) error {
+		filter := queue.DeadFilter{Session: a.session, Since: a.snap.Tombstone.At.Add(-time.Minute)} // clocks differ
+		return a.w.q.DeadLetters(ctx, filter, func(d queue.DeadLetter) error {
 			if d.JobSeq > a.snap.Done.Seq && Outcome(d.Outcome) != Rejected {
 				n++
 			}

@@ -41,11 +41,13 @@ type bench struct {
 	nats  *natsd.Server
 	dir   string
 	store string // of NATS
+	// ackWait is after how long what was delivered and not answered is delivered again.
+	ackWait time.Duration
 }
 
 func newBench(tb testing.TB) *bench {
 	tb.Helper()
-	b := &bench{t: tb, dir: tb.TempDir(), store: tb.TempDir()}
+	b := &bench{t: tb, dir: tb.TempDir(), store: tb.TempDir(), ackWait: 2 * time.Second}
 	b.redis = miniredis.RunT(tb)
 	ctx, stop := context.WithCancel(context.Background())
 	ticked := make(chan struct{})
@@ -92,7 +94,7 @@ func (b *bench) worker(change func(*Config)) *started {
 	}
 	entry := logrus.NewEntry(log)
 	ctx := b.t.Context()
-	q, err := queue.Connect(ctx, queue.Options{URL: b.nats.ClientURL(), Namespace: "curfew", AckWait: 2 * time.Second, Backlog: 1000, Log: entry})
+	q, err := queue.Connect(ctx, queue.Options{URL: b.nats.ClientURL(), Namespace: "curfew", AckWait: b.ackWait, Backlog: 1000, Log: entry})
 	require.NoError(b.t, err)
 	b.t.Cleanup(q.Close)
 	require.NoError(b.t, q.Declare(ctx, queue.Terms{TTL: testTerms.TTL, Margin: testTerms.Margin}))
@@ -106,7 +108,7 @@ func (b *bench) worker(change func(*Config)) *started {
 	c := Config{
 		ID: "w", Host: "test", Concurrency: 4, DrainTimeout: 5 * time.Second, OnDrain: DrainRequeue, Data: b.dir,
 		MaxAge: 4 * time.Hour, Attempts: 5, Backoff: 20 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
-		BusyDelay: time.Second, AckWait: 2 * time.Second, UnknownAgentWait: 200 * time.Millisecond, Lease: testTerms,
+		BusyDelay: time.Second, AckWait: b.ackWait, UnknownAgentWait: 200 * time.Millisecond, Lease: testTerms,
 		Agents: map[string]*agent.Agent{"default": {Name: "default", Command: []string{self}, Grace: 500 * time.Millisecond, EnvSet: raceless}},
 	}
 	if change != nil {

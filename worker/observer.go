@@ -30,8 +30,8 @@ type Observer interface {
 	SessionSwept()
 	// JobsPurged: so many waiting jobs became dead letters with their session.
 	JobsPurged(n uint64)
-	// JobRoused: the sweeper told of a job that the stream would not have delivered any more.
-	JobRoused()
+	// JobsRoused: the sweeper told of so many jobs that the stream would not have delivered any more.
+	JobsRoused(n int)
 	// WorkFoldersRemoved: so many work folders of sessions that are over are gone.
 	WorkFoldersRemoved(n int)
 }
@@ -71,8 +71,8 @@ func (Unobserved) SessionSwept() {}
 // JobsPurged counts nothing.
 func (Unobserved) JobsPurged(uint64) {}
 
-// JobRoused counts nothing.
-func (Unobserved) JobRoused() {}
+// JobsRoused counts nothing.
+func (Unobserved) JobsRoused(int) {}
 
 // WorkFoldersRemoved counts nothing.
 func (Unobserved) WorkFoldersRemoved(int) {}

@@ -8,7 +8,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"curfew/queue"
+	"curfew/registry"
 )
+
+// forgetful is a bench whose stream forgets deliveries on demand, with a worker that takes no jobs.
+func forgetful(t *testing.T, change func(*Config)) (*bench, *started) {
+	t.Helper()
+	b := newBench(t)
+	b.ackWait = 5 * time.Second // what is taken here must not come again before it is forgotten
+	w := b.idle(change)
+	return b, w
+}
 
 // takeDeliveries takes n deliveries and answers none, as a worker does that is killed.
 func (s *started) takeDeliveries(t *testing.T, n int) {
@@ -23,29 +33,59 @@ func (s *started) takeDeliveries(t *testing.T, n int) {
 	}
 }
 
-// runsToItsEnd publishes a job and waits until it is acknowledged.
-func (s *started) runsToItsEnd(t *testing.T) {
+// forget has the server forget all deliveries that nobody has answered: the subject of the newest one is purged, and one
+// that comes after it is acknowledged, by a worker that is gone afterwards.
+func (b *bench) forget(t *testing.T, s *started, taken int) {
 	t.Helper()
-	session := newSession()
-	seq := s.publish(t, queue.NewJob{Session: session})
-	s.finals(t, session, 1)
+	purged := newSession()
+	s.publish(t, queue.NewJob{Session: purged})
+	s.takeDeliveries(t, taken+1)
 	js, _ := s.bucket(t)
-	c, err := js.Consumer(t.Context(), "CURFEW_JOBS", "workers")
+	jobs, err := js.Stream(t.Context(), "CURFEW_JOBS")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		info, err := c.Info(t.Context())
-		require.NoError(t, err)
-		return info.Delivered.Stream >= seq && info.NumPending == 0
-	}, patience, tick)
+	require.NoError(t, jobs.Purge(t.Context(), jetstream.WithPurgeSubject("curfew.jobs."+purged)))
+	next := b.worker(nil)
+	next.finals(t, func() string {
+		session := newSession()
+		s.publish(t, queue.NewJob{Session: session})
+		return session
+	}(), 1)
+	next.Drain()
+	require.NoError(t, <-next.ended)
+	require.Eventually(t, func() bool { return len(s.stranded(t, 1000)) == taken }, patience, tick, "the server counts them as done with")
+}
+
+// stranded are the first n messages that are.
+func (s *started) stranded(t *testing.T, n int) (got []*queue.Message) {
+	t.Helper()
+	_, err := s.q.Stranded(t.Context(), 0, func(m *queue.Message) error {
+		if got = append(got, m); len(got) == n {
+			return queue.ErrStop
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	return got
+}
+
+// wakes are how many wakes of the session lie in the stream.
+func (s *started) wakes(t *testing.T, session string) uint64 {
+	t.Helper()
+	js, _ := s.bucket(t)
+	jobs, err := js.Stream(t.Context(), "CURFEW_JOBS")
+	require.NoError(t, err)
+	subject := "curfew.wake." + session
+	info, err := jobs.Info(t.Context(), jetstream.WithSubjectFilter(subject))
+	require.NoError(t, err)
+	return info.State.Subjects[subject]
 }
 
 // The end of a session takes no delivery from another one. nats-server forgets deliveries when the subject of a
 // delivered job is purged.
 func TestTheEndOfASessionTakesNoDeliveryFromAnother(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	w := b.idle(nil)
-	other, session := newSession(), newSession()
+	b, w := forgetful(t, nil)
+	other, session, after := newSession(), newSession(), newSession()
 	w.publish(t, queue.NewJob{Session: other})
 	for range 2 {
 		w.publish(t, queue.NewJob{Session: session, CreatedAt: time.Now().Add(-5 * time.Hour)})
@@ -55,90 +95,116 @@ func TestTheEndOfASessionTakesNoDeliveryFromAnother(t *testing.T) {
 	require.Equal(t, SweepReport{Expired: 1, PurgedJobs: 2}, w.sweep(t))
 
 	next := b.worker(nil)
-	next.runsToItsEnd(t)
-	require.Len(t, next.finals(t, other, 1), 1)
+	w.publish(t, queue.NewJob{Session: after})
+	next.finals(t, after, 1)
+	require.Empty(t, w.stranded(t, 10))
+	next.finals(t, other, 1)
 	next.empty(t)
 }
 
-// What the stream does not deliver any more is found by the sweeper, once.
+// What the stream does not deliver any more is found by the sweeper, and each session is told once.
 func TestAForgottenJobIsToldOfAgain(t *testing.T) {
 	t.Parallel()
 	seen := newTally()
-	b := newBench(t)
-	w := b.idle(seen.watch)
-	forgotten, woken, purged := newSession(), newSession(), newSession()
-	w.publish(t, queue.NewJob{Session: forgotten})
+	b, w := forgetful(t, seen.watch)
+	forgotten, woken := newSession(), newSession()
+	for range 3 {
+		w.publish(t, queue.NewJob{Session: forgotten})
+	}
 	require.NoError(t, w.q.Wake(t.Context(), woken, 1))
 	js, _ := w.bucket(t)
-	_, err := js.Publish(t.Context(), "curfew.jobs.stray", nil)
-	require.NoError(t, err)
-	w.publish(t, queue.NewJob{Session: purged})
-	w.takeDeliveries(t, 4)
-	jobs, err := js.Stream(t.Context(), "CURFEW_JOBS")
-	require.NoError(t, err)
-	require.NoError(t, jobs.Purge(t.Context(), jetstream.WithPurgeSubject("curfew.jobs."+purged)))
-
-	next := b.worker(nil)
-	next.runsToItsEnd(t)
-	var stranded []*queue.Message
-	upTo := func(n int) (got []*queue.Message) {
-		require.NoError(t, w.q.Stranded(t.Context(), func(m *queue.Message) error {
-			if got = append(got, m); len(got) == n {
-				return queue.ErrStop
-			}
-			return nil
-		}))
-		return got
+	for _, subject := range []string{"curfew.jobs.stray", "curfew.wake.stray"} {
+		_, err := js.Publish(t.Context(), subject, nil)
+		require.NoError(t, err)
 	}
-	require.Eventually(t, func() bool { stranded = upTo(10); return len(stranded) == 3 }, patience, tick, "the server counts them as done with")
-	require.Len(t, upTo(1), 1)
+	b.forget(t, w, 6)
+	gone := w.stranded(t, 1)
+	require.Len(t, gone, 1)
 
 	s := w.newSweeper()
-	report, err := s.round(t.Context(), t.Context())
-	require.NoError(t, err)
-	require.Equal(t, SweepReport{Roused: 3}, report)
-	seen.reaches(t, 2, "roused")
+	sweep := func() SweepReport {
+		t.Helper()
+		report, err := s.round(t.Context(), t.Context())
+		require.NoError(t, err)
+		return report
+	}
+	require.Equal(t, SweepReport{Roused: 4}, sweep())
+	seen.reaches(t, 4, "roused")
 	seen.reaches(t, 1, "job", string(Invalid), "")
-	next.finals(t, forgotten, 1)
-	next.empty(t)
+	require.EqualValues(t, 1, w.wakes(t, forgotten), "one for three jobs")
+	require.EqualValues(t, 1, w.wakes(t, woken), "another one in its place")
+	require.Len(t, w.stranded(t, 10), 3, "the strays are gone")
+
+	next := b.worker(nil)
+	next.finals(t, forgotten, 3)
+	jobs, err := js.Stream(t.Context(), "CURFEW_JOBS")
+	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		info, err := jobs.Info(t.Context())
 		require.NoError(t, err)
 		return info.State.Msgs == 0
-	}, patience, tick)
-	require.NoError(t, s.rouseOne(t.Context(), stranded[0]), "it is gone by now")
-	report, err = s.round(t.Context(), t.Context())
+	}, patience, tick, "nothing is left over")
+	require.Zero(t, sweep())
+	n, err := s.rouser.tell(t.Context(), &stranded{session: forgotten, jobs: gone, known: gone[0].Seq}, 1<<20, time.Now().Add(time.Hour))
 	require.NoError(t, err)
-	require.Zero(t, report)
-	seen.reaches(t, 2, "roused")
+	require.Zero(t, n, "it was being acknowledged when it was found")
+	require.Zero(t, w.wakes(t, forgotten))
 }
 
-// A session that is not free to run a forgotten job is not woken again in each round.
+// Who is told already, or is at work, is not told again in each round, by whichever sweeper.
 func TestAForgottenJobIsToldOfOnce(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	w := b.idle(nil)
-	forgotten, purged := newSession(), newSession()
-	w.publish(t, queue.NewJob{Session: forgotten})
-	w.publish(t, queue.NewJob{Session: purged})
-	w.takeDeliveries(t, 2)
-	js, _ := w.bucket(t)
-	jobs, err := js.Stream(t.Context(), "CURFEW_JOBS")
+	b, w := forgetful(t, nil)
+	waits, runs := newSession(), newSession()
+	w.publish(t, queue.NewJob{Session: waits})
+	seq := w.publish(t, queue.NewJob{Session: runs})
+	b.forget(t, w, 2)
+	snap := registry.Snapshot{Session: runs}
+	rec := registry.Record{CreatedAt: time.Now().UTC(), MaxAgeMS: (4 * time.Hour).Milliseconds()}
+	_, err := w.records.Update(t.Context(), snap, rec.Begin(registry.Opening{Token: "t", Seq: seq, Job: "j", Agent: "default", Started: time.Now()}))
 	require.NoError(t, err)
-	require.NoError(t, jobs.Purge(t.Context(), jetstream.WithPurgeSubject("curfew.jobs."+purged)))
-	next := b.worker(nil)
-	next.runsToItsEnd(t)
-	next.Drain() // nobody takes the wake
-	require.NoError(t, <-next.ended)
 
 	s := w.newSweeper()
-	for _, want := range []struct {
-		after  time.Duration
-		roused uint64
-	}{{0, 1}, {rouseAgain / 2, 0}, {rouseAgain + time.Second, 1}} {
-		s.now = func() time.Time { return time.Now().Add(want.after) }
-		report, err := s.round(t.Context(), t.Context())
+	for _, c := range []struct {
+		sweeper *sweeper
+		after   time.Duration
+		roused  uint64
+	}{
+		{s, 0, 1},
+		{s, rouseAgain / 2, 0},
+		{s, 2 * rouseAgain, 0},
+		{w.newSweeper(), 0, 0},
+	} {
+		c.sweeper.now = func() time.Time { return time.Now().Add(c.after) }
+		report, err := c.sweeper.round(t.Context(), t.Context())
 		require.NoError(t, err)
-		require.Equal(t, SweepReport{Roused: want.roused}, report, "%s later", want.after)
+		require.Equal(t, SweepReport{Roused: c.roused}, report, "%s later", c.after)
+		for _, session := range []string{waits, runs} {
+			require.EqualValues(t, 1, w.wakes(t, session), "%s later", c.after)
+		}
+	}
+}
+
+// A round looks at so many, and the next one behind them.
+func TestTheRouserGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	b, w := forgetful(t, nil)
+	sessions := []string{newSession(), newSession(), newSession()}
+	for _, session := range sessions {
+		w.publish(t, queue.NewJob{Session: session})
+	}
+	b.forget(t, w, len(sessions))
+	s := w.newSweeper()
+	s.rouser.limit = 2
+	told := func() (n uint64) {
+		for _, session := range sessions {
+			n += w.wakes(t, session)
+		}
+		return n
+	}
+	for _, want := range []uint64{2, 3, 3} {
+		_, err := s.round(t.Context(), t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, told())
 	}
 }

@@ -30,8 +30,8 @@ const (
 	sweepAhead = 1024
 )
 
-// sweeper finds the sessions that are over, and ends them, and the jobs that the
-// stream forgot. It keeps what it has
+// sweeper finds the sessions that are over, and ends them; its rouser finds what
+// the stream has forgotten. It keeps what it has
 // found from round to round, so that a round looks only at what is new: it
 // follows the changed records, and walks on through the stream from where it was.
 type sweeper struct {
@@ -47,8 +47,7 @@ type sweeper struct {
 	// walked is how far the stream was walked, stream which one that was.
 	walked uint64
 	stream queue.Identity
-	// roused are stranded jobs that were told of, and when.
-	roused map[uint64]time.Time
+	rouser *rouser
 
 	mu     sync.Mutex // guards what the hands write
 	report SweepReport
@@ -57,7 +56,7 @@ type sweeper struct {
 
 func (w *Worker) newSweeper() *sweeper {
 	return &sweeper{
-		w: w, now: time.Now, dues: newDues(), roused: map[uint64]time.Time{},
+		w: w, now: time.Now, dues: newDues(), rouser: newRouser(w),
 		pace: rate.NewLimiter(sweepsPerSecond*sweepCost, sweepCost), walks: rate.NewLimiter(walksPerSecond, walkBatch),
 	}
 }
@@ -79,12 +78,11 @@ func (s *sweeper) round(ctx, working context.Context) (SweepReport, error) {
 			}
 		})
 	}
-	err := s.find(ctx, func(session string) { found <- session })
+	roused, failed := s.rouser.round(ctx, s.now()) // first: it does not wait for what is being ended
+	err := errors.Join(failed, s.find(ctx, func(session string) { found <- session }))
 	close(found)
 	hands.Wait()
-	if ctx.Err() == nil {
-		err = errors.Join(err, s.rouse(ctx))
-	}
+	s.report.Roused = roused
 	now := s.now()
 	for _, session := range s.again {
 		s.dues.set(session, now)
@@ -152,7 +150,7 @@ func (s *sweeper) follow(ctx context.Context) error {
 // forget starts over: the bucket or the stream is another one than before.
 func (s *sweeper) forget() {
 	s.dues, s.records, s.deleted = newDues(), registry.Cursor{}, nil
-	s.walked, s.stream, s.roused = 0, "", map[uint64]time.Time{}
+	s.walked, s.stream = 0, ""
 }
 
 // walk goes on through the stream, which is in the order of time, up to what is

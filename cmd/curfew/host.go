@@ -34,7 +34,7 @@ func claimHost(ctx context.Context, wc *worker.Config, log *logrus.Entry) (*host
 	if err != nil {
 		log.WithError(err).Warn("what dead workers left on this host is not looked for, and this worker's own would not be found")
 	} else {
-		h.lock = lock
+		h.lock, wc.RunDir = lock, lock.Dir()
 		h.sweep(ctx, wc.Observer)
 	}
 	why := h.divide(cgroupOptions(wc))

@@ -20,7 +20,7 @@ func (a *app) sweepCommand() *cobra.Command {
 		Example: "  curfew sweep --dry-run\n  curfew sweep -o json",
 		Args:    args(0, 0),
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count what would be ended")
 	out := outputFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		report, err := a.sweep(cmd, dryRun)

@@ -44,6 +44,10 @@ func AcquireHostLock(ctx context.Context, runDir, id string) (*HostLock, error) 
 	if id == "" || len(lockName(id)) > lockNameMax {
 		return nil, fmt.Errorf("lock this worker's id on this host: the id %q is empty or too long: choose another worker.id", id)
 	}
+	runDir, err := resolved(runDir)
+	if err != nil {
+		return nil, err
+	}
 	path := filepath.Join(runDir, lockName(id))
 	tick := time.NewTicker(lockRetry)
 	defer tick.Stop()
@@ -64,6 +68,20 @@ func AcquireHostLock(ctx context.Context, runDir, id string) (*HostLock, error) 
 		case <-tick.C:
 		}
 	}
+}
+
+// Dir is the run folder's one name, however it was given (see Spec.RunDir).
+func (l *HostLock) Dir() string { return l.runDir }
+
+func resolved(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
+		return "", fmt.Errorf("run folder %s: %w", dir, err)
+	}
+	return abs, nil
 }
 
 // Record notes where this worker's cgroup is (Cgroups.Path), so that a later

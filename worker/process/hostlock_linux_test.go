@@ -37,6 +37,15 @@ func TestHostLock(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, other.Close())
 
+	// However the folder is called, it is one.
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(dir, link))
+	linked, err := AcquireHostLock(t.Context(), link+"/.", "w3")
+	require.NoError(t, err)
+	require.Equal(t, l.Dir(), linked.Dir())
+	require.True(t, filepath.IsAbs(linked.Dir()))
+	require.NoError(t, linked.Close())
+
 	// Somebody who clears up holds it for a moment only.
 	time.AfterFunc(100*time.Millisecond, func() { _ = l.Close() })
 	again, err := AcquireHostLock(t.Context(), dir, "w1")

@@ -30,7 +30,7 @@ type dead struct {
 // SweepLeftovers kills what dead workers of this host left running: every
 // process of theirs that has their marker, or is in their cgroup. Dead are the
 // workers whose lock file in the run folder is free, and whoever had this
-// worker's own id before. A worker whose lock is held is alive and nothing of
+// worker's own id there before. A worker whose lock is held is alive and nothing of
 // it is touched; one that has no lock file there is not known to be dead (it may
 // have another run folder) and is left alone as well.
 //

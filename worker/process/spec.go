@@ -23,7 +23,7 @@ type Spec struct {
 	// finds what a dead one left. Empty: what leaves the group is not found,
 	// except by Cgroups.
 	Marker []string
-	// RunDir is the worker's run folder (AcquireHostLock): a worker of the same id
+	// RunDir is the worker's run folder (HostLock.Dir): a worker of the same id
 	// that has another one is not taken for its successor.
 	RunDir  string
 	Cgroups *Cgroups // gives the run a cgroup of its own; nil: none

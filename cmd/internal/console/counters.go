@@ -119,8 +119,8 @@ func (c *Counters) SessionSwept() { c.swept.Inc() }
 // JobsPurged counts jobs.
 func (c *Counters) JobsPurged(n uint64) { c.purged.Add(float64(n)) }
 
-// JobRoused counts a job.
-func (c *Counters) JobRoused() { c.roused.Inc() }
+// JobsRoused counts jobs.
+func (c *Counters) JobsRoused(n int) { c.roused.Add(float64(max(n, 0))) }
 
 // WorkFoldersRemoved counts folders.
 func (c *Counters) WorkFoldersRemoved(n int) { c.folders.Add(float64(max(n, 0))) }

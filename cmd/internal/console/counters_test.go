@@ -31,7 +31,7 @@ func TestCounters(t *testing.T) {
 	c.OutputDropped(4096)
 	c.SessionSwept()
 	c.JobsPurged(7)
-	c.JobRoused()
+	c.JobsRoused(6)
 	c.WorkFoldersRemoved(5)
 	_, body := get(t, serve(t, console.Options{Listen: "127.0.0.1:0"}, c), "/metrics")
 	for _, line := range []string{
@@ -49,7 +49,7 @@ func TestCounters(t *testing.T) {
 		`curfew_output_dropped_bytes_total 4096`,
 		`curfew_swept_sessions_total 1`,
 		`curfew_purged_jobs_total 7`,
-		`curfew_roused_jobs_total 1`,
+		`curfew_roused_jobs_total 6`,
 		`curfew_work_folders_removed_total 5`,
 		`curfew_slots{state="busy"} 1`,
 		`curfew_slots{state="free"} 3`,
