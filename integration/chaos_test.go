@@ -16,7 +16,7 @@ var (
 	chaosFor   = flag.Duration("chaos", 12*time.Second, "how long TestChaos disturbs")
 	chaosSeed  = flag.Uint64("chaos.seed", 0, "which disturbances TestChaos chooses; 0: others each time")
 	chaosOnly  = flag.String("chaos.only", "", "TestChaos takes only faults whose name holds this")
-	chaosCrowd = flag.Int("chaos.crowd", 1, "how many times the producers of each traffic TestChaos has")
+	chaosCrowd = flag.Int("chaos.crowd", 1, "how many times the producers, and each worker's slots, TestChaos has")
 	chaosKeep  = flag.String("chaos.keep", "", "where TestChaos leaves what it saw when a promise broke; default: a folder named after the seed beside this machine's temporary files")
 )
 
@@ -37,6 +37,7 @@ func TestChaos(t *testing.T) {
 	t.Logf("the same disturbances again: make chaos CHAOS=%s SEED=%d", *chaosFor, seed)
 	r := newRig(t, seed, func(c *config) {
 		c.Worker.DrainTimeout, c.Log.Level, c.Retry.Attempts = "500ms", "info", 3
+		c.Worker.Concurrency *= *chaosCrowd
 	})
 	for range chaosCrew {
 		r.hireAsync()
