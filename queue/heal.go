@@ -8,8 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// healPause is how long a missing jobs stream is left missing before it is made again: the server goes on taking a deleted
-// stream apart after it has answered.
+// healPause is how long a missing jobs stream, or its consumer, is left missing before it is made again: the server goes on
+// taking a deleted one apart after it has said that it is gone.
 const healPause = 500 * time.Millisecond
 
 // saw notes what the jobs stream was in an epoch that began before it was asked for. Another stream than the one known
@@ -85,8 +85,10 @@ func (q *Queue) heal(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if _, err := q.streamInfo(ctx, q.names.Jobs); errors.Is(err, ErrNotSetUp) {
-		select { // a stream made in the moment of its deletion may never hear its subjects (nats-server 2.15)
+	if q.isGone(ctx) {
+		// In the moment of the deletion, a new stream may never hear its subjects, and a new consumer loses its folder to
+		// the end of the old one (nats-server 2.15).
+		select {
 		case <-time.After(healPause):
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -98,4 +100,17 @@ func (q *Queue) heal(ctx context.Context) error {
 		q.log.WithField("stream", q.names.Jobs).Warn("the jobs stream or its consumer was gone: made again")
 	}
 	return err
+}
+
+// isGone answers whether the jobs stream or its consumer is known to be missing.
+func (q *Queue) isGone(ctx context.Context) bool {
+	err := q.manage(ctx, attemptTime, func(ctx context.Context) error {
+		_, err := q.js.Consumer(ctx, q.names.Jobs, q.names.Consumer)
+		return err
+	})
+	switch apiCode(err) {
+	case jetstream.JSErrCodeStreamNotFound, jetstream.JSErrCodeConsumerNotFound:
+		return true
+	}
+	return false
 }

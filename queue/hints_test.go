@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"testing"
@@ -414,3 +415,40 @@ func TestConsumerDeletedWhileAway(t *testing.T) {
 		require.Less(t, time.Since(start), 5*time.Second)
 	}
 }
+
+// TestAHealedConsumerIsWhole: what is made in place of a deleted consumer keeps its folder on the server's disk.
+func TestAHealedConsumerIsWhole(t *testing.T) {
+	t.Parallel()
+	q := declared(t, startNode(t))
+	ctx := within(t, 120*time.Second)
+	h := hints(t, q)
+	for i := range healsOfAConsumer {
+		before, err := q.js.Consumer(ctx, q.names.Jobs, q.names.Consumer)
+		require.NoError(t, err)
+		taken := make(chan error, 1)
+		go func() {
+			x, err := h.Next(ctx)
+			if err == nil {
+				err = x.Ack() //nolint:contextcheck // it takes none
+			}
+			taken <- err
+		}()
+		require.Eventually(t, func() bool {
+			info, err := before.Info(ctx)
+			require.NoError(t, err)
+			return info.NumWaiting > 0
+		}, 60*time.Second, time.Millisecond, "it is asked for a delivery")
+		require.NoError(t, q.js.DeleteConsumer(ctx, q.names.Jobs, q.names.Consumer))
+		publish(t, q, NewJob{Session: newSession()})
+		require.NoError(t, <-taken)
+		now, err := q.js.Consumer(ctx, q.names.Jobs, q.names.Consumer)
+		require.NoError(t, err)
+		require.True(t, now.CachedInfo().Created.After(before.CachedInfo().Created))
+		conf := now.CachedInfo().Config
+		conf.Description = fmt.Sprint("whole ", i)
+		_, err = q.js.UpdateConsumer(ctx, q.names.Jobs, conf)
+		require.NoError(t, err, "it writes what it is")
+	}
+}
+
+const healsOfAConsumer = 10
