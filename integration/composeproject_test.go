@@ -69,6 +69,7 @@ func newComposeProject(t *testing.T) *composeProject {
 		}
 	})
 	p.standIns = p.standInImages()
+	p.run(append(slices.Clone(p.compose), "-f", "../docker-compose.yml", "build")...) // it takes minutes: a port that is free now might not be then
 	var err error
 	p.natsPort, err = freePort()
 	require.NoError(t, err)
