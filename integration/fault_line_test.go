@@ -93,7 +93,8 @@ func (f *answerLost) Inject(r *rig) {
 	for _, x := range r.crew {
 		wires = append(wires, x.redis.loseAnswer([]byte(hex.EncodeToString(name[:]))))
 	}
-	r.await(func() bool { return slices.ContainsFunc(wires, (*wire).tripped) }, "an answer to %s was lost", f.script)
+	r.awaitWithJobs(func() bool { return slices.ContainsFunc(wires, (*wire).tripped) },
+		script("sleep 50ms"), "succeeded", "an answer to %s was lost", f.script)
 }
 
 func (*answerLost) Heal(r *rig) {

@@ -67,6 +67,19 @@ func onlyWith(names ...string) func(traffic) string {
 	}
 }
 
+// awaitWithJobs is await with a job now and then, each in a session of its own: others' sessions may stay with their holders.
+func (r *rig) awaitWithJobs(cond func() bool, job, want, what string, args ...any) {
+	r.t.Helper()
+	next := time.Now()
+	r.await(func() bool {
+		if now := time.Now(); now.After(next) {
+			next = now.Add(300 * time.Millisecond)
+			require.NoError(r.t, r.send(r.job(newSession(), job, repeatable(), wants(want))))
+		}
+		return cond()
+	}, what, args...)
+}
+
 // await waits for the condition that makes a fault one.
 func (r *rig) await(cond func() bool, what string, args ...any) {
 	r.t.Helper()

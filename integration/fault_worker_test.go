@@ -2,7 +2,6 @@ package integration
 
 import (
 	"syscall"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -76,18 +75,11 @@ type workerDiesAt struct{ step string }
 func (f *workerDiesAt) Inject(r *rig) {
 	x := r.hireAsync(killAt(f.step))
 	r.part(x)
-	next := time.Now()
-	r.await(func() bool { // with jobs of its own: the others' sessions may stay with their holders
-		if now := time.Now(); now.After(next) {
-			next = now.Add(300 * time.Millisecond)
-			lines, want := []string{"sleep 50ms"}, "succeeded"
-			if f.step == "deadletter" {
-				lines, want = append(lines, "exit 42"), "failed"
-			}
-			require.NoError(r.t, r.send(r.job(newSession(), script(lines...), repeatable(), wants(want))))
-		}
-		return !x.alive()
-	}, "a worker came to the step %s", f.step)
+	job, want := script("sleep 50ms"), "succeeded"
+	if f.step == "deadletter" {
+		job, want = script("sleep 50ms", "exit 42"), "failed"
+	}
+	r.awaitWithJobs(func() bool { return !x.alive() }, job, want, "a worker came to the step %s", f.step)
 }
 
 func (*workerDiesAt) Heal(*rig) {}
