@@ -12,9 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// supervisorMemory is the most that the supervisor may have at any time, in KiB. Beside the other tests it is held up before it
-// gives memory back, so there the bound is wider.
-func supervisorMemory() int { return sized(16<<10, 10<<10) }
+// supervisorMemory is the most that the supervisor may have at any time, in KiB.
+const supervisorMemory = 10 << 10
 
 // leaver is an agent that ends well and leaves two behind: one that ends by itself, orphaned, and one that would not.
 const leaver = `(sleep 0.01 &); setsid sleep 300 & exit 0`
@@ -99,7 +98,7 @@ func TestManyRuns(t *testing.T) {
 	require.Zero(t, bad.Load(), "runs that did not succeed")
 	require.Equal(t, 1, after.Processes, "the worker, and nothing else below the supervisor")
 	require.Positive(t, largest)
-	require.LessOrEqual(t, largest, supervisorMemory(), "KiB of the supervisor")
+	require.LessOrEqual(t, largest, supervisorMemory, "KiB of the supervisor")
 	require.Less(t, memoryOf(x.inner(), "VmHWM"), workerMemory, "KiB of the worker")
 	w.stopAll()
 }
