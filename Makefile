@@ -42,7 +42,7 @@ chaos: ## all traffics, one fault after the other for CHAOS=30m, chosen by SEED 
 	go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./integration -chaos $(CHAOS) -chaos.seed $(SEED) -chaos.crowd 2
 	@$(MAKE) --no-print-directory model
 
-pairs: ## every traffic under every fault: about half an hour; prints the table of docs/guarantees.md
+pairs: ## every traffic under every fault: ten to thirty minutes; prints the table of docs/guarantees.md
 	go test -count=1 -v -timeout 2h -run '^TestPairs$$' ./integration -pairs
 
 lint: ## go vet for Linux and macOS, and golangci-lint with the rules of .golangci.yml

@@ -28,7 +28,7 @@ func sized(short, full int) int {
 	return short
 }
 
-var allPairs = flag.Bool("pairs", false, "TestPairs runs every traffic under every fault, not a selection: about twenty minutes")
+var allPairs = flag.Bool("pairs", false, "TestPairs runs every traffic under every fault, not a selection: ten to thirty minutes")
 
 // TestMain is several programs: the agent that workers start (the witness), others that scenarios need, and the test run.
 func TestMain(m *testing.M) {
