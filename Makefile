@@ -11,6 +11,7 @@ BENCH        ?= .
 BENCHTIME    ?= 3s
 CHAOS        ?= 30m
 SEED         ?= 0
+CROWD        ?= 2
 MODEL_EACH   ?= 90s
 MODEL_TIME   ?= 30m
 COMPOSE      ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
@@ -38,8 +39,8 @@ test: ## every test with the race detector; says first what this machine makes i
 soak: ## the long tests at their full size: gigabytes of output, thousands of children, 10 000 runs; some minutes
 	go test -count=1 -v -timeout $(TIMEOUT) -parallel 1 -run '^(TestFloods|TestSwarms|TestManyRuns|TestPIDOne)$$' ./integration -soak
 
-chaos: ## all traffics, one fault after the other for CHAOS=30m, chosen by SEED (printed; 0: another each time); then the models
-	go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./integration -chaos $(CHAOS) -chaos.seed $(SEED) -chaos.crowd 2
+chaos: ## all traffics, one fault after the other for CHAOS=30m, chosen by SEED (printed; 0: another each time), with CROWD=2 times the producers; then the models
+	go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./integration -chaos $(CHAOS) -chaos.seed $(SEED) -chaos.crowd $(CROWD)
 	@$(MAKE) --no-print-directory model
 
 pairs: ## every traffic under every fault: ten to thirty minutes; prints the table of docs/guarantees.md

@@ -34,7 +34,7 @@ func TestChaos(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	t.Logf("the same disturbances again: make chaos CHAOS=%s SEED=%d", *chaosFor, seed)
+	t.Logf("the same disturbances again: make chaos CHAOS=%s SEED=%d CROWD=%d", *chaosFor, seed, *chaosCrowd)
 	r := newRig(t, seed, func(c *config) {
 		c.Worker.DrainTimeout, c.Log.Level, c.Retry.Attempts = "500ms", "info", 3
 		c.Worker.Concurrency *= *chaosCrowd

@@ -145,7 +145,7 @@ func (a *adoption) purged(ctx context.Context) (n uint64, err error) {
 	}
 	err = a.try(ctx, "count the jobs that ended with the session", func(ctx context.Context) error {
 		n = 0
-		filter := queue.DeadFilter{Session: a.session, Since: a.snap.Tombstone.At.Add(-time.Minute)} // clocks differ
+		filter := queue.DeadFilter{Session: a.session, Since: a.snap.Tombstone.At.Add(-time.Hour)} // clocks differ
 		return a.w.q.DeadLetters(ctx, filter, func(d queue.DeadLetter) error {
 			if d.JobSeq > a.snap.Done.Seq && Outcome(d.Outcome) != Rejected {
 				n++

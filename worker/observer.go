@@ -31,7 +31,7 @@ type Observer interface {
 	// JobsPurged: so many waiting jobs became dead letters with their session.
 	JobsPurged(n uint64)
 	// JobsRoused: the sweeper told of so many jobs that the stream would not have delivered any more.
-	JobsRoused(n int)
+	JobsRoused(n uint64)
 	// WorkFoldersRemoved: so many work folders of sessions that are over are gone.
 	WorkFoldersRemoved(n int)
 }
@@ -72,7 +72,7 @@ func (Unobserved) SessionSwept() {}
 func (Unobserved) JobsPurged(uint64) {}
 
 // JobsRoused counts nothing.
-func (Unobserved) JobsRoused(int) {}
+func (Unobserved) JobsRoused(uint64) {}
 
 // WorkFoldersRemoved counts nothing.
 func (Unobserved) WorkFoldersRemoved(int) {}

@@ -61,7 +61,7 @@ func (c *tally) LeftoversRemain(n int)           { c.add(float64(n), "remain") }
 func (c *tally) OutputDropped(n int)             { c.add(float64(n), "dropped") }
 func (c *tally) SessionSwept()                   { c.add(1, "swept") }
 func (c *tally) JobsPurged(n uint64)             { c.add(float64(n), "purged") }
-func (c *tally) JobsRoused(n int)                { c.add(float64(n), "roused") }
+func (c *tally) JobsRoused(n uint64)             { c.add(float64(n), "roused") }
 func (c *tally) WorkFoldersRemoved(n int)        { c.add(float64(n), "folders") }
 
 // reaches waits until so much was counted, and not more.

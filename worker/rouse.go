@@ -16,8 +16,8 @@ const (
 	// rouseLook is how long a message has to be seen as stranded: one that is
 	// being acknowledged is gone by then.
 	rouseLook = time.Second
-	// rouseAgain is when a session is told again that still has stranded jobs: the
-	// knock that came of the first wake may have been lost with its holder.
+	// rouseAgain is when a session is told again that still has the same stranded
+	// jobs: the knock that came of the first wake may have been lost with its holder.
 	rouseAgain = 10 * time.Minute
 )
 
@@ -26,13 +26,19 @@ const (
 // their curfew.
 type rouser struct {
 	w     *Worker
-	limit int                  // messages of a round; the next one goes on behind them
-	from  uint64               // where that is
-	told  map[string]time.Time // sessions, and when
+	limit int             // messages of a round; the next one goes on behind them
+	from  uint64          // where that is
+	told  map[string]told // sessions
+}
+
+// told is what a session was told last: of its jobs up to a sequence, and when.
+type told struct {
+	through uint64
+	at      time.Time
 }
 
 func newRouser(w *Worker) *rouser {
-	return &rouser{w: w, limit: rouseLimit, from: 1, told: map[string]time.Time{}}
+	return &rouser{w: w, limit: rouseLimit, from: 1, told: map[string]told{}}
 }
 
 // stranded are the messages of one session, or of none.
@@ -41,11 +47,12 @@ type stranded struct {
 	wakes   []*queue.Message
 	jobs    []*queue.Message
 	known   uint64 // the highest job that they speak of
+	through uint64 // the last of them
 }
 
 // round answers how many jobs it has told of, or set aside.
 func (r *rouser) round(ctx context.Context, now time.Time) (roused uint64, err error) {
-	maps.DeleteFunc(r.told, func(_ string, at time.Time) bool { return now.Sub(at) >= rouseAgain })
+	maps.DeleteFunc(r.told, func(_ string, t told) bool { return now.Sub(t.at) >= rouseAgain })
 	found, floor, err := r.look(ctx)
 	if err != nil || len(found) == 0 {
 		return 0, err
@@ -78,7 +85,7 @@ func (r *rouser) look(ctx context.Context) (found map[string]*stranded, floor ui
 			return queue.ErrStop
 		}
 		r.from = m.Seq + 1
-		if _, told := r.told[m.Session]; told && m.Session != "" {
+		if m.Seq <= r.told[m.Session].through {
 			return nil
 		}
 		one := found[m.Session]
@@ -86,6 +93,7 @@ func (r *rouser) look(ctx context.Context) (found map[string]*stranded, floor ui
 			one = &stranded{session: m.Session}
 			found[m.Session] = one
 		}
+		one.through = m.Seq
 		if m.Wake {
 			one.wakes, one.known = append(one.wakes, m), max(one.known, m.WakeSeq)
 		} else {
@@ -133,15 +141,16 @@ func (r *rouser) tell(ctx context.Context, one *stranded, floor uint64, now time
 			return 0, err
 		}
 	}
-	r.told[one.session] = now
+	r.told[one.session] = told{one.through, now}
 	snap, err := r.w.records.Get(ctx, one.session)
 	if err != nil || waiting || snap.Run != nil || len(jobs) == 0 {
 		return 0, err // one with an open run may well be at work: the wake is for the case that it is not
 	}
 	r.w.log.WithField("session", one.session).WithField("seq", jobs[0].Seq).WithField("jobs", len(jobs)).WithField("since", jobs[0].Time.Format(time.RFC3339)).
 		Warn("the stream had forgotten to deliver these jobs: their session is woken")
-	r.w.observe.JobsRoused(len(jobs))
-	return uint64(len(jobs)), nil
+	roused = uint64(len(jobs))
+	r.w.observe.JobsRoused(roused)
+	return roused, nil
 }
 
 // still answers those that are still there.
@@ -168,6 +177,6 @@ func (r *rouser) bury(ctx context.Context, jobs []*queue.Message) (buried uint64
 		}
 		cancel()
 	}
-	r.w.observe.JobsRoused(int(buried)) //nolint:gosec // a thousand at most
+	r.w.observe.JobsRoused(buried)
 	return buried
 }

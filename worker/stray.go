@@ -10,8 +10,7 @@ import (
 
 // buryStray sets a job aside whose subject names no session. There is no lease
 // for it and needs none: nothing of it will ever run, and what is published for
-// it has ids of its own.
-// It answers whether it is out of the stream.
+// it has ids of its own. It answers whether the job is out of the stream.
 func (w *Worker) buryStray(ctx context.Context, m *queue.Message) bool {
 	a := &adoption{w: w, session: "invalid", log: w.log}
 	job, _ := queue.ParseJob(m)

@@ -31,9 +31,9 @@ const (
 )
 
 // sweeper finds the sessions that are over, and ends them; its rouser finds what
-// the stream has forgotten. It keeps what it has
-// found from round to round, so that a round looks only at what is new: it
-// follows the changed records, and walks on through the stream from where it was.
+// the stream has forgotten. It keeps what it has found from round to round, so
+// that a round looks only at what is new: it follows the changed records, and
+// walks on through the stream from where it was.
 type sweeper struct {
 	w     *Worker
 	now   func() time.Time // decides what is looked at, not what is ended

@@ -120,7 +120,7 @@ func (c *Counters) SessionSwept() { c.swept.Inc() }
 func (c *Counters) JobsPurged(n uint64) { c.purged.Add(float64(n)) }
 
 // JobsRoused counts jobs.
-func (c *Counters) JobsRoused(n int) { c.roused.Add(float64(max(n, 0))) }
+func (c *Counters) JobsRoused(n uint64) { c.roused.Add(float64(n)) }
 
 // WorkFoldersRemoved counts folders.
 func (c *Counters) WorkFoldersRemoved(n int) { c.folders.Add(float64(max(n, 0))) }
